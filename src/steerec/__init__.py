@@ -1,0 +1,1 @@
+"""steerec: recommenders that do what they are told."""

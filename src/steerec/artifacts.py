@@ -1,0 +1,181 @@
+"""Files that are whole or absent, and stages that are skipped when nothing they depend on has changed."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from steerec.config import canonical_json, fingerprint
+
+MANIFEST = "manifest.json"
+_RECORDED = ("steerec", "torch", "transformers", "numpy", "scipy", "polars")
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; it takes `path`'s place when the block ends well.
+
+    The temporary file or folder is removed when the block raises, so nothing half-written stays.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    _remove(temporary)
+    try:
+        yield temporary
+        if path.is_dir() and temporary.is_dir():
+            _remove(path)
+        os.replace(temporary, path)
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, whole or not at all."""
+    with atomic_path(path) as temporary:
+        plain = json.loads(canonical_json(value))
+        temporary.write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 (hex) of a file's bytes."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class StageResult(NamedTuple):
+    """A finished stage: its folder, the fingerprint that later stages depend on, and whether it ran now."""
+
+    folder: Path
+    key: str
+    skipped: bool
+    seconds: float
+
+
+def run_stage(
+    folder: Path, *, module: str, inputs: Mapping[str, Any], build: Callable[[Path], None]
+) -> StageResult:
+    """Run a stage, or skip it when its manifest says that nothing it depends on has changed.
+
+    Args:
+        folder: where the stage writes; files of an unfinished attempt with the same key stay there, so
+            that the stage itself can resume; those of another key are removed first.
+        module: the module that does the work; its source and that of its steerec imports is in the key.
+        inputs: configurations and keys of earlier stages (anything with canonical JSON).
+        build: writes the stage's files into the folder.
+
+    Returns:
+        The stage's folder and key. The manifest is written last: a folder without one is unfinished.
+    """
+    key = fingerprint({"inputs": inputs, "source": source_sha256(module)})
+    manifest = folder / MANIFEST
+    if manifest.is_file():
+        known = read_json(manifest)
+        if known.get("key") == key:
+            return StageResult(folder, key, True, float(known.get("seconds", 0.0)))
+    pending = folder / "pending.json"
+    if folder.is_dir() and not (pending.is_file() and read_json(pending).get("key") == key):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(pending, {"key": key})
+    start = time.monotonic()
+    build(folder)
+    seconds = time.monotonic() - start
+    write_json(manifest, {"key": key, "inputs": inputs, "seconds": round(seconds, 2), **provenance()})
+    pending.unlink()
+    return StageResult(folder, key, False, seconds)
+
+
+def provenance() -> dict[str, Any]:
+    """Return what is recorded beside a result but is no part of its key: versions, commit, machine."""
+    return {
+        "versions": {name: _version(name) for name in _RECORDED},
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def _commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def source_sha256(module: str) -> str:
+    """Return one hash over the source of a steerec module and of all steerec modules it imports."""
+    digest = hashlib.sha256()
+    for name, path in sorted(_sources(module).items()):
+        digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _sources(module: str) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = _source_path(name)
+        if path is None or name in found:
+            continue
+        found[name] = path
+        waiting.extend(_imports(path))
+    return found
+
+
+@cache
+def _source_path(name: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError):
+        return None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    return Path(spec.origin)
+
+
+@cache
+def _imports(path: Path) -> tuple[str, ...]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(name for name in names if name.startswith("steerec."))

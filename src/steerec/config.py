@@ -1,0 +1,102 @@
+"""Frozen, checked configurations, their overrides (`--set a.b=value`) and their fingerprints."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Self, TypeVar
+
+import pydantic
+
+from steerec.errors import ConfigError, did_you_mean
+
+
+class Config(pydantic.BaseModel):
+    """Base of every configuration: frozen, no unknown fields, checked when it is built."""
+
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True
+    )
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a checked copy with some fields replaced."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**{**fields, **changes})
+
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+def override(config: ConfigT, settings: Iterable[str]) -> ConfigT:
+    """Apply `a.b=value` settings to a configuration; values are read as JSON, else as text.
+
+    Args:
+        config: the configuration to start from; it is not changed.
+        settings: strings such as `"sft.training.learning_rate=0.001"`.
+
+    Returns:
+        A checked copy.
+
+    Raises:
+        ConfigError: a setting is malformed, names no field, or its value is not allowed.
+
+    Example:
+        >>> class Inner(Config):
+        ...     size: int = 1
+        >>> class Outer(Config):
+        ...     inner: Inner = Inner()
+        >>> override(Outer(), ["inner.size=3"]).inner.size
+        3
+    """
+    for setting in settings:
+        path, separator, text = setting.partition("=")
+        if not separator:
+            raise ConfigError(f'The setting "{setting}" has no "=": write it as a.b=value.')
+        config = _set(config, path.strip().split("."), _parse(text), setting)
+    return config
+
+
+def _set(config: ConfigT, path: list[str], value: Any, setting: str) -> ConfigT:
+    name, rest = path[0], path[1:]
+    fields = type(config).model_fields
+    if name not in fields:
+        hint = did_you_mean(name, fields)
+        raise ConfigError(
+            f'"{setting}": {type(config).__name__} has no field "{name}".{hint} Fields: {", ".join(fields)}.'
+        )
+    if rest:
+        inner = getattr(config, name)
+        if not isinstance(inner, Config):
+            raise ConfigError(f'"{setting}": "{name}" is a value ({inner!r}), it has no field "{rest[0]}".')
+        value = _set(inner, rest, value, setting)
+    try:
+        return config.replace(**{name: value})
+    except pydantic.ValidationError as error:
+        reasons = "; ".join(problem["msg"] for problem in error.errors())
+        raise ConfigError(f'"{setting}": {value!r} is not allowed here: {reasons}.') from None
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def fingerprint(value: Any) -> str:
+    """Return the sha256 (hex) of a value's canonical JSON; configurations are dumped first."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, default=_plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, pydantic.BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)

@@ -1,0 +1,1 @@
+"""Requests for controlled lists: the language, its compilation, the exact solver and the certificate."""

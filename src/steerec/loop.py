@@ -1,0 +1,346 @@
+"""The one optimisation loop: the teacher, supervised fine-tuning and reinforcement learning all use it.
+
+A stage supplies `batches(step, micro)`, a pure function, and `step_fn(model, batch)`. Gradients of the *sum*
+of the losses are accumulated and divided by the total weight, so accumulation equals one big batch exactly;
+randomness is derived from (seed, stage, step, micro), so a resumed run equals an unbroken one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self, TypeVar
+
+import pydantic
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from steerec.artifacts import atomic_path, read_json, write_json
+from steerec.config import Config
+from steerec.progress import Bar, clock, progress
+from steerec.seeding import derive_seed
+
+logger = logging.getLogger("steerec")
+
+Batch = TypeVar("Batch")
+Schedule = Literal["constant", "linear", "cosine"]
+
+
+class TrainingConfig(Config):
+    """Optimisation settings; fields are named as in transformers' TrainingArguments."""
+
+    max_steps: pydantic.PositiveInt
+    """Optimiser steps."""
+    learning_rate: pydantic.PositiveFloat
+    """Peak learning rate."""
+    weight_decay: pydantic.NonNegativeFloat = 0.0
+    """Decoupled weight decay, on matrices only (not on norms and biases)."""
+    adam_beta1: float = pydantic.Field(0.9, ge=0, lt=1)
+    """AdamW's first decay rate."""
+    adam_beta2: float = pydantic.Field(0.999, ge=0, lt=1)
+    """AdamW's second decay rate."""
+    adam_epsilon: pydantic.PositiveFloat = 1e-8
+    """AdamW's denominator offset."""
+    warmup_ratio: float = pydantic.Field(0.0, ge=0, le=1)
+    """Share of the steps in which the learning rate rises linearly from 0."""
+    lr_scheduler_type: Schedule = "constant"
+    """How the learning rate falls to 0 after the warm-up."""
+    max_grad_norm: pydantic.NonNegativeFloat = 1.0
+    """Gradient norm above which gradients are scaled down; 0 switches clipping off."""
+    gradient_accumulation_steps: pydantic.PositiveInt = 1
+    """Micro-batches per optimiser step."""
+    bf16: bool = False
+    """Run the forward pass under bfloat16 autocast; weights stay float32."""
+    logging_steps: pydantic.PositiveInt = 10
+    """Steps between lines in metrics.jsonl."""
+    eval_steps: pydantic.PositiveInt | None = None
+    """Steps between evaluations; None evaluates at the end only."""
+    save_steps: pydantic.PositiveInt | None = None
+    """Steps between checkpoints; None writes none."""
+    patience: pydantic.PositiveInt | None = None
+    """Evaluations without a better metric after which training stops; None never stops early."""
+    max_minutes: pydantic.PositiveFloat | None = None
+    """Wall-clock budget after which training stops as if finished; None sets no limit. A budget makes the
+    result depend on the machine: use it for comparisons at equal time only."""
+    seed: int = 0
+    """Seed of everything random in the run."""
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.patience is not None and self.eval_steps is None:
+            raise ValueError("patience counts evaluations: set eval_steps too")
+        return self
+
+
+class StepOutput(NamedTuple):
+    """What one micro-batch yields."""
+
+    loss_sum: Tensor
+    """Summed loss, scalar."""
+    weight: float
+    """What the sum is divided by, for example the number of target tokens."""
+    metrics: dict[str, float]
+    """Further sums, divided by the same weight in the log."""
+    num_tokens: int
+    """Tokens processed, for tokens per second."""
+
+
+class TrainingResult(NamedTuple):
+    """What a finished run yields."""
+
+    steps: int
+    best_step: int
+    best_metric: float | None
+    history: list[dict[str, Any]]
+    """All lines of metrics.jsonl."""
+
+
+class _State(NamedTuple):
+    step: int
+    best_step: int
+    best_metric: float | None
+    stale: int
+
+
+def train(
+    model: nn.Module,
+    batches: Callable[[int, int], Batch],
+    step_fn: Callable[[nn.Module, Batch], StepOutput],
+    config: TrainingConfig,
+    folder: Path,
+    *,
+    stage: str,
+    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
+    select: str | None = None,
+    on_eval: Callable[[nn.Module, int], None] | None = None,
+) -> TrainingResult:
+    """Train a model, resuming from the folder's checkpoint when there is one.
+
+    Args:
+        model: trained in place; parameters that need no gradient are left alone and not saved.
+        batches: `(step, micro) -> batch`, a pure function of its arguments.
+        step_fn: `(model, batch) -> StepOutput`.
+        config: optimisation settings.
+        folder: receives `metrics.jsonl`, and `checkpoint/` and `best/` while training runs.
+        stage: prefix of the metric names and part of every derived seed.
+        evaluate: returns metrics of the model; called every `eval_steps` and at the end.
+        select: name of an evaluation metric, higher is better; the best weights are restored at the end.
+        on_eval: called after each evaluation with the model and the step, for samples.
+
+    Returns:
+        Steps run, best step and metric, and the logged history.
+    """
+    run = _Run(model, config, folder, stage, evaluate, select, on_eval)
+    state = run.resume()
+    start = time.monotonic()
+    with progress(stage, total=config.max_steps) as bar:
+        bar.advance(state.step)
+        while state.step < config.max_steps and not run.is_stale(state):
+            run.optimise(state.step, batches, step_fn, bar)
+            state = run.after_step(state._replace(step=state.step + 1))
+            if config.max_minutes is not None and time.monotonic() - start > 60 * config.max_minutes:
+                break
+    return run.finish(state)
+
+
+class _Run:
+    """State of one call of `train`: optimiser, log and checkpoints."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        config: TrainingConfig,
+        folder: Path,
+        stage: str,
+        evaluate: Callable[[nn.Module], dict[str, float]] | None,
+        select: str | None,
+        on_eval: Callable[[nn.Module, int], None] | None,
+    ) -> None:
+        if select is not None and evaluate is None:
+            raise ValueError(f'select="{select}" needs an evaluate function that returns that metric')
+        self.model, self.config, self.folder, self.stage = model, config, folder, stage
+        self.evaluate, self.select, self.on_eval = evaluate, select, on_eval
+        self.trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(self.trained.values(), config.weight_decay),
+            lr=config.learning_rate,
+            betas=(config.adam_beta1, config.adam_beta2),
+            eps=config.adam_epsilon,
+        )
+        self.device = next(iter(self.trained.values())).device
+        self.log = folder / "metrics.jsonl"
+        self.tokens, self.clock_start = 0, time.monotonic()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def optimise(
+        self,
+        step: int,
+        batches: Callable[[int, int], Batch],
+        step_fn: Callable[[nn.Module, Batch], StepOutput],
+        bar: Bar,
+    ) -> None:
+        config = self.config
+        rate = config.learning_rate * schedule(config, step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, weight, sums = 0.0, 0.0, dict[str, float]()
+        for micro in range(config.gradient_accumulation_steps):
+            torch.manual_seed(derive_seed(config.seed, self.stage, step, micro))
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.bf16):
+                output = step_fn(self.model, batches(step, micro))
+            output.loss_sum.backward()  # type: ignore[no-untyped-call]
+            loss += float(output.loss_sum.detach())
+            weight += output.weight
+            self.tokens += output.num_tokens
+            for name, value in output.metrics.items():
+                sums[name] = sums.get(name, 0.0) + value
+        norm = self._scale_gradients(weight)
+        self.optimizer.step()
+        mean = loss / max(weight, 1e-12)
+        self._check_finite(mean, step)
+        bar.advance(1, info=f"loss {mean:.3f}")
+        if step % config.logging_steps == 0 or step + 1 == config.max_steps:
+            seconds = max(time.monotonic() - self.clock_start, 1e-9)
+            entry = {
+                "loss": mean,
+                "learning_rate": rate,
+                "grad_norm": norm,
+                "tokens_per_s": self.tokens / seconds,
+            }
+            self.write(step, entry | {name: value / max(weight, 1e-12) for name, value in sums.items()})
+
+    def _scale_gradients(self, weight: float) -> float:
+        gradients = [p.grad for p in self.trained.values() if p.grad is not None]
+        for gradient in gradients:
+            gradient.div_(max(weight, 1e-12))
+        limit = self.config.max_grad_norm or math.inf
+        return float(torch.nn.utils.clip_grad_norm_(self.trained.values(), limit))
+
+    def _check_finite(self, mean: float, step: int) -> None:
+        if not math.isfinite(mean):
+            raise ValueError(
+                f"{self.stage}: the loss is {mean} at step {step}. "
+                f"Lower the learning rate (now {self.config.learning_rate}) or set max_grad_norm."
+            )
+
+    def after_step(self, state: _State) -> _State:
+        config = self.config
+        due = config.eval_steps is not None and state.step % config.eval_steps == 0
+        if self.evaluate is not None and (due or state.step == config.max_steps):
+            state = self._evaluate(state)
+        if config.save_steps is not None and state.step % config.save_steps == 0:
+            self.save(state)
+        return state
+
+    def _evaluate(self, state: _State) -> _State:
+        assert self.evaluate is not None
+        self.model.eval()
+        with torch.no_grad():
+            metrics = self.evaluate(self.model)
+        self.write(state.step, metrics)
+        if self.on_eval is not None:
+            self.on_eval(self.model, state.step)
+        if self.select is None:
+            return state
+        value = metrics[self.select]
+        if state.best_metric is not None and value <= state.best_metric:
+            return state._replace(stale=state.stale + 1)
+        _save_tensors(self.folder / "best.safetensors", dict(self.trained))
+        return state._replace(best_step=state.step, best_metric=value, stale=0)
+
+    def is_stale(self, state: _State) -> bool:
+        return self.config.patience is not None and state.stale >= self.config.patience
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        line = {"step": step} | {f"{self.stage}/{name}": round(value, 8) for name, value in values.items()}
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def save(self, state: _State) -> None:
+        with atomic_path(self.folder / "checkpoint") as part:
+            part.mkdir()
+            _save_tensors(part / "model.safetensors", dict(self.trained))
+            _save_tensors(part / "optimizer.safetensors", self._optimizer_tensors())
+            write_json(part / "state.json", {**state._asdict(), "log_bytes": _size(self.log)})
+
+    def _optimizer_tensors(self) -> dict[str, Tensor]:
+        return {
+            f"{name}|{key}": value.clone()
+            for name, parameter in self.trained.items()
+            for key, value in self.optimizer.state.get(parameter, {}).items()
+        }
+
+    def resume(self) -> _State:
+        folder = self.folder / "checkpoint"
+        if not (folder / "state.json").is_file():
+            self.log.unlink(missing_ok=True)
+            return _State(0, 0, None, 0)
+        saved = read_json(folder / "state.json")
+        _copy_tensors(self.trained, load_file(folder / "model.safetensors"))
+        for name, value in load_file(folder / "optimizer.safetensors").items():
+            parameter, key = name.rsplit("|", 1)
+            self.optimizer.state[self.trained[parameter]][key] = value
+        # Lines written after the checkpoint are written again by the resumed run.
+        with self.log.open("r+b") as file:
+            file.truncate(saved.pop("log_bytes"))
+        logger.info("%s: resuming at step %d", self.stage, saved["step"])
+        return _State(**saved)
+
+    def finish(self, state: _State) -> TrainingResult:
+        best = self.folder / "best.safetensors"
+        if self.select is not None and self.evaluate is not None:
+            if state.best_metric is None:
+                state = self._evaluate(state)
+            _copy_tensors(self.trained, load_file(best))
+            best.unlink()
+        shutil.rmtree(self.folder / "checkpoint", ignore_errors=True)
+        self.model.eval()
+        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.is_file() else []
+        logger.info("%s: %d steps in %s", self.stage, state.step, clock(time.monotonic() - self.clock_start))
+        best_step = state.best_step if self.select else state.step
+        return TrainingResult(state.step, best_step, state.best_metric, [json.loads(line) for line in lines])
+
+
+def schedule(config: TrainingConfig, step: int) -> float:
+    """Return the factor on the learning rate at a step (0-based), in [0, 1]."""
+    warmup = round(config.warmup_ratio * config.max_steps)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    share = (step - warmup) / max(config.max_steps - warmup, 1)
+    if config.lr_scheduler_type == "linear":
+        return 1.0 - share
+    if config.lr_scheduler_type == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * share))
+    return 1.0
+
+
+def parameter_groups(parameters: Sequence[Tensor] | Any, weight_decay: float) -> list[dict[str, Any]]:
+    """Return AdamW groups: decay on matrices, none on vectors (norms, biases)."""
+    parameters = list(parameters)
+    return [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    with atomic_path(path) as temporary:
+        save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, temporary)
+
+
+def _copy_tensors(targets: dict[str, nn.Parameter], values: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, parameter in targets.items():
+            parameter.copy_(values[name])
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0

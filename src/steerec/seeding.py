@@ -1,0 +1,34 @@
+"""Every use of randomness derives its own seed from what it is for, so order cannot change results."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+
+def derive_seed(seed: int, *parts: int | str) -> int:
+    """Return a 63-bit seed for `(seed, *parts)`: stable over processes, machines and versions.
+
+    Example:
+        >>> derive_seed(0, "sft", 3) == derive_seed(0, "sft", 3) != derive_seed(0, "sft", 4)
+        True
+    """
+    text = "\x1f".join([str(seed), *map(str, parts)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def numpy_rng(seed: int, *parts: int | str) -> np.random.Generator:
+    """Return a numpy generator of its own for `(seed, *parts)`."""
+    return np.random.default_rng(derive_seed(seed, *parts))
+
+
+def torch_generator(seed: int, *parts: int | str) -> torch.Generator:
+    """Return a CPU torch generator of its own for `(seed, *parts)`."""
+    import torch
+
+    return torch.Generator().manual_seed(derive_seed(seed, *parts))

@@ -1,0 +1,80 @@
+"""Whole-or-absent files, and stages that are skipped exactly when they may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from steerec.artifacts import atomic_path, file_sha256, read_json, run_stage, source_sha256, write_json
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "a.json"
+    write_json(target, {"x": 1})
+    with pytest.raises(RuntimeError), atomic_path(target) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert read_json(target) == {"x": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        with atomic_path(tmp_path / "folder") as part:
+            part.mkdir()
+            (part / name).write_text(name)
+    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["two"]
+
+
+def test_sha256_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    assert (
+        file_sha256(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    )
+
+
+class _Stage:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.runs = folder, 0
+
+    def __call__(self, *, fails: bool = False, **inputs: object) -> bool:
+        def build(folder: Path) -> None:
+            self.runs += 1
+            (folder / "partial.txt").write_text("kept for resuming")
+            if fails:
+                raise KeyboardInterrupt
+            (folder / "out.txt").write_text(str(self.runs))
+
+        return run_stage(self.folder, module="steerec.seeding", inputs=inputs, build=build).skipped
+
+
+def test_a_finished_stage_is_skipped_until_an_input_changes(tmp_path: Path) -> None:
+    stage = _Stage(tmp_path / "s")
+    assert [stage(seed=1), stage(seed=1), stage(seed=2), stage(seed=2)] == [False, True, False, True]
+    assert stage.runs == 2
+    assert (tmp_path / "s" / "out.txt").read_text() == "2"
+    manifest = read_json(tmp_path / "s" / "manifest.json")
+    assert {"key", "inputs", "seconds", "versions", "commit"} <= set(manifest)
+
+
+def test_a_killed_stage_keeps_its_files_for_the_same_inputs_only(tmp_path: Path) -> None:
+    stage = _Stage(tmp_path / "s")
+    with pytest.raises(KeyboardInterrupt):
+        stage(seed=1, fails=True)
+    assert not (tmp_path / "s" / "manifest.json").exists()
+    kept: list[bool] = []
+
+    def build(folder: Path) -> None:
+        kept.append((folder / "partial.txt").exists())
+
+    run_stage(tmp_path / "s", module="steerec.seeding", inputs={"seed": 1}, build=build)
+    with pytest.raises(KeyboardInterrupt):
+        stage(seed=3, fails=True)
+    run_stage(tmp_path / "s", module="steerec.seeding", inputs={"seed": 4}, build=build)
+    assert kept == [True, False]
+
+
+def test_source_hash_follows_imports() -> None:
+    assert source_sha256("steerec.seeding") != source_sha256("steerec.artifacts")
+    assert source_sha256("steerec.seeding") == source_sha256("steerec.seeding")
