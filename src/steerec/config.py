@@ -50,11 +50,21 @@ def override(config: ConfigT, settings: Iterable[str]) -> ConfigT:
         3
     """
     for setting in settings:
-        path, separator, text = setting.partition("=")
-        if not separator:
-            raise ConfigError(f'The setting "{setting}" has no "=": write it as a.b=value.')
-        config = _set(config, path.strip().split("."), _parse(text), setting)
+        path, value = parse_setting(setting)
+        config = _set(config, path.split("."), value, setting)
     return config
+
+
+def parse_setting(setting: str) -> tuple[str, Any]:
+    """Split `a.b=value` into its path and its value, read as JSON, else as text.
+
+    Raises:
+        ConfigError: there is no "=".
+    """
+    path, separator, text = setting.partition("=")
+    if not separator:
+        raise ConfigError(f'The setting "{setting}" has no "=": write it as a.b=value.')
+    return path.strip(), _parse(text)
 
 
 def _set(config: ConfigT, path: list[str], value: Any, setting: str) -> ConfigT:

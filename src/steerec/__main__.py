@@ -1,0 +1,5 @@
+"""`python -m steerec`."""
+
+from steerec.cli import main
+
+main()

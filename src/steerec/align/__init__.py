@@ -1,0 +1,1 @@
+"""Aligning a language model with what recommenders and people want: supervised fine-tuning, then rewards."""

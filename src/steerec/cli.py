@@ -1,0 +1,236 @@
+"""The command line: every verb is a thin shell around a Python call and imports what it needs itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from steerec.errors import InfeasibleRequest, RequestError, SteerecError
+
+app = typer.Typer(
+    help="steerec: recommenders that do what they are told.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+data_app = typer.Typer(help="Bring data in and look at it.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+out = Console()
+err = Console(stderr=True)
+
+Setting = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a setting; repeatable.")
+]
+OutFolder = Annotated[Path | None, typer.Option("--out", help="Folder of the run; default runs/RECIPE.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """Run the command line; errors that a user can mend end in one message and exit status 1."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=err, show_path=False)]
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        app()
+    except InfeasibleRequest as refusal:
+        err.print(f"[bold]This request cannot be satisfied.[/bold] {refusal}", highlight=False)
+        sys.exit(2)
+    except SteerecError as error:
+        err.print(f"[bold red]error:[/bold red] {error}", highlight=False, markup=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("Stopped. Finished stages are kept; run the same command again to go on.")
+        sys.exit(130)
+
+
+@app.command()
+def demo(out_folder: OutFolder = Path("runs/demo"), settings: Setting = None) -> None:
+    """Train, evaluate and show a controllable recommender on MovieLens-100K."""
+    from steerec.demo import run_demo
+
+    assert out_folder is not None
+    run_demo(out_folder, settings or [], out)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what the machine offers, what is missing and how to get it."""
+    from rich.table import Table
+
+    from steerec.doctor import examine
+
+    table = Table(header_style="bold", pad_edge=False)
+    for heading in ("", "what", "found", "advice"):
+        table.add_column(heading)
+    findings = examine()
+    for finding in findings:
+        table.add_row("ok" if finding.good else "!!", finding.name, finding.value, finding.advice)
+    out.print(table)
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_recipes(as_json: AsJson = False) -> None:
+    """List the recipes."""
+    from rich.table import Table
+
+    from steerec.recipes.catalogue import describe
+
+    records = describe()
+    if as_json:
+        print(json.dumps(records, indent=2, ensure_ascii=False))
+        return
+    table = Table(header_style="bold", pad_edge=False)
+    for heading in ("recipe", "system", "state", "reported", "ours"):
+        table.add_column(heading)
+    for record in records:
+        values = (record["name"], ", ".join(record["system"]), record["state"])
+        table.add_row(*values, record["reported"], record["ours"])
+    out.print(table)
+
+
+@app.command()
+def show(recipe: str, settings: Setting = None) -> None:
+    """Print the resolved configuration of a recipe and stop."""
+    from steerec.config import override
+    from steerec.recipes.catalogue import load_recipe
+
+    out.print_json(override(load_recipe(recipe), settings or []).model_dump_json())
+
+
+@app.command()
+def run(recipe: str, out_folder: OutFolder = None, settings: Setting = None) -> None:
+    """Run a recipe; shows validation numbers only (see `eval --test`)."""
+    from steerec.config import override
+    from steerec.evaluate.table import render
+    from steerec.recipes.catalogue import load_recipe
+    from steerec.run import run as run_pipeline
+
+    config = override(load_recipe(recipe), settings or [])
+    folder = out_folder or Path("runs") / recipe
+    report = run_pipeline(config, folder)
+    out.print(render(report))
+    out.print(f"\nTest numbers: [bold]steerec eval {folder} --test[/bold] (each look is counted).")
+
+
+@app.command("eval")
+def evaluate(
+    run_folder: RunFolder,
+    test: Annotated[bool, typer.Option("--test", help="Look at the test split; counted.")] = False,
+    verify: Annotated[
+        Path | None, typer.Option(help="Check a certificate, or a file with a list of them, anew.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate a finished run, or re-check certificates against its catalogue."""
+    from steerec.run import evaluate as evaluate_run
+
+    if verify is not None:
+        _verify(run_folder, verify)
+        return
+    from steerec.evaluate.table import render
+
+    report = evaluate_run(run_folder, "test" if test else "valid")
+    if as_json:
+        print(report.model_dump_json(by_alias=True, indent=2))
+    else:
+        out.print(render(report))
+
+
+def _verify(run_folder: Path, file: Path) -> None:
+    from steerec.evaluate.verification import verify_file
+
+    problems = verify_file(run_folder, file)
+    for problem in problems:
+        err.print(problem, highlight=False)
+    if problems:
+        raise typer.Exit(1)
+    out.print("Every certificate holds: control and independent oracle agree.")
+
+
+@app.command()
+def recommend(
+    run_folder: RunFolder,
+    history: Annotated[
+        list[str] | None,
+        typer.Option(help="An item the user has seen: title or id; repeatable, oldest first."),
+    ] = None,
+    request: Annotated[Path | None, typer.Option(help="A request as a JSON file.")] = None,
+    words: Annotated[str | None, typer.Option(help="The request in words.")] = None,
+    users: Annotated[
+        Path | None, typer.Option(help="Parquet or CSV with user_id: a list for each, from stored histories.")
+    ] = None,
+    out_file: Annotated[Path | None, typer.Option("--out", help="Where the lists of --users go.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Recommend for one history, or off-line for a file of users."""
+    from steerec.control.request import Request
+    from steerec.serve.engine import Recommender
+
+    if request is not None and words is not None:
+        raise RequestError("--request and --words are two ways to say the same thing: give one of them.")
+    asked: Any = words
+    if request is not None:
+        asked = Request.from_json(_read(request))
+    engine = Recommender.from_pretrained(run_folder)
+    if users is not None:
+        from steerec.serve.batch import recommend_users
+
+        written = recommend_users(engine, users, asked, out_file or Path("lists.parquet"))
+        out.print(f"{written:,} lists written to {out_file or 'lists.parquet'}.")
+        return
+    answer = engine.recommend(history=history or [], request=asked)
+    if as_json:
+        print(answer.to_json())
+    else:
+        out.print(answer.render())
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RequestError(f"The request file {path} cannot be read: {error.strerror}.") from None
+
+
+@data_app.command("import")
+def import_data(
+    interactions: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet, JSONL or RecBole .inter.")],
+    items: Annotated[Path, typer.Argument(help="The item table: CSV, TSV, Parquet, JSONL or RecBole .item.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder for the canonical Parquet files.")],
+    options: Setting = None,
+) -> None:
+    """Bring a log and an item table into canonical Parquet; says what was detected."""
+    from steerec.config import parse_setting
+    from steerec.data.importing import import_dataset
+    from steerec.data.report import render_report
+
+    chosen = dict(parse_setting(option) for option in options or [])
+    out.print(render_report(import_dataset(interactions, items, out_folder, **chosen)))
+
+
+@data_app.command("report")
+def data_report(
+    source: Annotated[str, typer.Argument(help="A source such as ml-100k, or a folder of Parquet.")],
+    options: Setting = None,
+) -> None:
+    """Print the integrity report of a data set."""
+    from steerec.config import parse_setting
+    from steerec.data.integrity import check_integrity
+    from steerec.data.report import render_integrity
+    from steerec.data.source import SOURCES, load_source
+
+    chosen = dict(parse_setting(option) for option in options or [])
+    if source not in SOURCES and Path(source).is_dir():
+        source, chosen = "folder", {"path": source, **chosen}
+    out.print(render_integrity(check_integrity(load_source(source, **chosen))))

@@ -1,0 +1,135 @@
+"""Which items may come next so that the list can still be completed.
+
+Works of one face are interchangeable, so the answer is one bit a face. A face that a known completion (the
+*witness*) uses in the current segment is admissible at once, and so is one that can take the place of a used
+one without breaking a tight row; only the others are solved, and every answer is kept.
+
+Legend: N items, F faces, R rows, G segments, K length of the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from steerec.control.cells import Cells, State, cells_of, join_bits
+from steerec.control.feasibility import complete
+from steerec.control.problem import BoolArray, IntArray, Problem
+
+
+class Admissible:
+    """The moving mask of a problem: a pure function of the items chosen so far, with a memory."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.cells: Cells = cells_of(problem)
+        self._problem = problem
+        self._open: dict[bytes, BoolArray] = {}
+        self._kind = _kinds(self.cells)
+        order = np.argsort(problem.work, kind="stable")
+        works, start, times = np.unique(problem.work[order], return_index=True, return_counts=True)
+        self._twins = {int(works[i]): order[start[i] : start[i] + times[i]] for i in np.flatnonzero(times > 1)}
+
+    def mask(self, chosen: Sequence[int]) -> BoolArray:
+        """Return the items that may come next.
+
+        Args:
+            chosen: catalogue indices of the items at positions 1, 2, ..., fewer than K or all K.
+
+        Returns:
+            (N,) mask, never empty while some satisfying list begins with `chosen`; all false where none
+            does, and when the list is complete.
+        """
+        mask = self.item_mask(self.open_faces(chosen))
+        for item in chosen:
+            mask[item] = False
+            twins = self._twins.get(int(self._problem.work[item]))
+            if twins is not None:
+                mask[twins] = False
+        return mask
+
+    def item_mask(self, faces: BoolArray) -> BoolArray:
+        """Return the items (N,) of the given faces (F,), used works included."""
+        return np.append(faces, False)[self.cells.item_face]
+
+    def open_faces(self, chosen: Sequence[int]) -> BoolArray:
+        """Return the faces (F,) whose unused works may come next; do not write to the answer."""
+        state = self.cells.state(chosen)
+        if state is None or len(chosen) >= self.cells.count:
+            return np.zeros(self.cells.num_faces, dtype=np.bool_)
+        state = _clip(self.cells, state)
+        key = state.key()
+        if key not in self._open:
+            self._open[key] = self._solve(state, int(self.cells.segment[len(chosen)]))
+        return self._open[key]
+
+    def _solve(self, state: State, segment: int) -> BoolArray:
+        """Decide every face of a state: by the witness, by a swap, by a solution of its own."""
+        cells = self.cells
+        witness = complete(cells, state)
+        if witness is None:
+            return np.zeros(cells.num_faces, dtype=np.bool_)
+        found = _swaps(cells, state, witness, segment)
+        here = (cells.first <= segment) & (segment <= cells.last)
+        full = here & (state.upper <= 0)
+        closed = (state.supply[cells.face_cell] <= 0) | cells.member[full].any(axis=0)
+        for face in range(cells.num_faces):
+            if found[face] or closed[face]:
+                continue
+            if self._is_kind_closed(state, face, segment):
+                closed |= (self._kind == self._kind[face]) & ~found
+                continue
+            witness = complete(cells, cells.take(state, face, segment))
+            if witness is None:
+                closed[face] = True
+                continue
+            witness[face, segment] += 1
+            found |= _swaps(cells, state, witness, segment)
+        assert found.any(), "a state with a completion admits no next item"
+        return found
+
+    def _is_kind_closed(self, state: State, face: int, segment: int) -> bool:
+        """Whether the quotas alone forbid every face that looks like `face` to them."""
+        cells = self.cells
+        if cells.member.shape[0] == cells.num_quotas:
+            return False
+        taken = cells.take(state, face, segment)
+        upper = taken.upper.copy()
+        upper[cells.num_quotas :] = state.upper[cells.num_quotas :]
+        relaxed = State(lower=taken.lower, upper=upper, length=taken.length, supply=taken.supply)
+        return complete(cells, relaxed, caps=False) is None
+
+
+def _kinds(cells: Cells) -> IntArray:
+    """Number the faces (F,) by the quotas they count in; faces of split works are kinds of their own."""
+    kinds = join_bits(cells.member[: cells.num_quotas])
+    shared = np.bincount(cells.face_cell, minlength=cells.start.supply.size)[cells.face_cell] > 1
+    return np.where(shared, kinds.size + np.arange(kinds.size), kinds)
+
+
+def _clip(cells: Cells, state: State) -> State:
+    """Cut bounds and supplies to what the open positions can feel, so that like states share an answer."""
+    return State(
+        lower=np.maximum(state.lower, 0),
+        upper=np.minimum(state.upper, cells.spans(state.length)),
+        length=state.length,
+        supply=np.minimum(state.supply, state.length.sum()),
+    )
+
+
+def _swaps(cells: Cells, state: State, witness: IntArray, segment: int) -> BoolArray:
+    """Faces (F,) that stand in `segment` of a witness, or may take the place of one that does."""
+    here = (cells.first <= segment) & (segment <= cells.last)
+    inside = (cells.first[:, None] <= np.arange(witness.shape[1])) & (
+        np.arange(witness.shape[1]) <= cells.last[:, None]
+    )
+    used = ((cells.member.astype(np.int64) @ witness) * inside).sum(axis=1)  # (R,)
+    full = cells.member[here & (used >= state.upper)]
+    bare = cells.member[here & (used <= state.lower)]
+    taken = np.bincount(cells.face_cell, weights=witness.sum(axis=1), minlength=state.supply.size)
+    spare = (state.supply > taken)[cells.face_cell]
+    found = witness[:, segment] > 0
+    for face in np.flatnonzero(found):
+        breaks = (full & ~full[:, [face]]).any(axis=0) | (~bare & bare[:, [face]]).any(axis=0)
+        found |= ~breaks & (spare | (cells.face_cell == cells.face_cell[face]))
+    return found

@@ -1,0 +1,294 @@
+"""Cells of a problem: what the solver may forget about single items.
+
+Two works are interchangeable when the same items of theirs count in the same quotas and carry the same cap
+values that can bind. Such works form a *cell*; its *supply* is their number. A work whose items differ (a
+split work) offers several *faces*, of which a list shows one; every other cell has one face. The windows of
+the quotas cut the list into *segments*. A list is then a count per (face, segment), and a problem is a set of
+*rows*: a set of faces, a stretch of segments, a lower and an upper bound.
+
+Legend: N items, F faces, C cells, R rows (quotas first, then cap values), G segments, K length of the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from steerec.control.problem import BoolArray, Cap, IntArray, Problem, Quota
+
+_RELABEL_BITS = 40
+_LARGE_CODE = 2**14
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class State:
+    """What is left of a problem once the first positions are filled."""
+
+    lower: IntArray
+    """(R,) items still needed; may be negative."""
+    upper: IntArray
+    """(R,) items still admitted; negative when the bound is already broken."""
+    length: IntArray
+    """(G,) positions still open."""
+    supply: IntArray
+    """(C,) works still unused."""
+
+    def key(self) -> bytes:
+        """Bytes equal for two states exactly when the same completions remain."""
+        return b"".join(part.tobytes() for part in (self.lower, self.upper, self.length, self.supply))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cells:
+    """The faces, cells, rows and segments of one problem."""
+
+    count: int
+    item_face: IntArray
+    """(N,) face of each allowed item, -1 for the others."""
+    work: IntArray
+    """(N,) work of each item."""
+    face_cell: IntArray
+    """(F,) cell of each face."""
+    member: BoolArray
+    """(R, F) whether the face counts in the row."""
+    first: IntArray
+    """(R,) first segment of the row."""
+    last: IntArray
+    """(R,) last segment of the row, inclusive."""
+    num_quotas: int
+    """Rows before this index are quotas, the others cap values (which run over the whole list)."""
+    control: IntArray
+    """(R,) index of the control that a row states."""
+    start: State
+    """The state of the empty list."""
+    segment: IntArray
+    """(K,) segment of each position, 0-based."""
+
+    @property
+    def num_faces(self) -> int:
+        """F, the number of faces."""
+        return int(self.face_cell.size)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether some work has several faces."""
+        return self.face_cell.size > self.start.supply.size
+
+    @property
+    def windowed(self) -> BoolArray:
+        """(R,) whether the row runs over a part of the list only."""
+        return np.asarray((self.first > 0) | (self.last < self.start.length.size - 1))
+
+    @cached_property
+    def flat(self) -> Cells:
+        """The problem of the set alone, without positions.
+
+        A set can be ordered to satisfy one windowed row (l to u of w positions, in a list of K) if and only
+        if it holds at least l members and at most u + K - w. Every row is rewritten so; with several windows
+        the result is a relaxation, since they may get in each other's way.
+        """
+        if self.start.length.size == 1:
+            return self
+        span = self.spans(self.start.length)
+        lower = np.where(self.start.lower > span, self.count + 1, self.start.lower)
+        upper = np.where(self.start.upper < 0, self.start.upper, self.start.upper + self.count - span)
+        length = np.array([self.count], dtype=np.int64)
+        zeros = np.zeros_like(self.first)
+        return replace(
+            self,
+            first=zeros,
+            last=zeros,
+            start=State(lower=lower, upper=upper, length=length, supply=self.start.supply),
+            segment=np.zeros_like(self.segment),
+        )
+
+    def spans(self, length: IntArray) -> IntArray:
+        """Positions under each row (R,) where segments have `length` (G,) open positions."""
+        ahead = np.concatenate([[0], np.cumsum(length)])
+        return np.asarray(ahead[self.last + 1] - ahead[self.first])
+
+    def state(self, chosen: Sequence[int]) -> State | None:
+        """Return the state after `chosen`, or None where an item is not allowed or a work repeats."""
+        if not len(chosen):
+            return self.start
+        items = np.asarray(chosen, dtype=np.int64)
+        faces = self.item_face[items]  # (t,)
+        if len(chosen) > self.count or faces.min() < 0 or np.unique(self.work[items]).size < items.size:
+            return None
+        at = self.segment[: items.size]  # (t,)
+        hits = self.member[:, faces] & (self.first[:, None] <= at) & (at <= self.last[:, None])  # (R, t)
+        used = hits.sum(axis=1)
+        return State(
+            lower=self.start.lower - used,
+            upper=self.start.upper - used,
+            length=self.start.length - np.bincount(at, minlength=self.start.length.size),
+            supply=self.start.supply - np.bincount(self.face_cell[faces], minlength=self.start.supply.size),
+        )
+
+    def take(self, state: State, face: int, segment: int) -> State:
+        """Return `state` with one more item of `face` in `segment`."""
+        used = self.member[:, face] & (self.first <= segment) & (segment <= self.last)
+        length, supply = state.length.copy(), state.supply.copy()
+        length[segment] -= 1
+        supply[self.face_cell[face]] -= 1
+        return State(lower=state.lower - used, upper=state.upper - used, length=length, supply=supply)
+
+
+_CELLS: WeakKeyDictionary[Problem, Cells] = WeakKeyDictionary()
+
+
+def cells_of(problem: Problem) -> Cells:
+    """Return the cells of a problem, computed once per problem object.
+
+    Args:
+        problem: a compiled request.
+
+    Returns:
+        Its faces, cells, rows and segments.
+    """
+    cells = _CELLS.get(problem)
+    if cells is None:
+        cells = _CELLS[problem] = build_cells(problem)
+    return cells
+
+
+def build_cells(problem: Problem) -> Cells:
+    """Compute the cells of a problem; see the module's docstring."""
+    items = np.flatnonzero(problem.allowed)  # (A,)
+    quotas = [quota for quota in problem.quotas if not _is_vacuous(quota)]
+    values = [_binding_values(cap, problem) for cap in problem.caps]
+    signature = _signatures(items, quotas, values)  # (A,)
+    face, face_cell, supply = _faces(signature, problem.work[items])
+    num_faces = face_cell.size
+    example = np.zeros(num_faces, dtype=np.int64)
+    example[face] = items
+    edges = np.unique([0, problem.count, *(q.first - 1 for q in quotas), *(q.last for q in quotas)])
+    segment = np.searchsorted(edges, np.arange(problem.count), side="right") - 1  # (K,)
+    cap_rows = sum(number for _, _, number in values)
+    member = np.zeros((len(quotas) + cap_rows, num_faces), dtype=np.bool_)
+    for row, quota in enumerate(quotas):
+        member[row] = quota.mask[example]
+    item_face = np.full(problem.num_items, -1, dtype=np.int64)
+    item_face[items] = face
+    offset = len(quotas)
+    for item, value, number in values:
+        member[offset + value, item_face[item]] = True
+        offset += number
+    upper = [quota.upper for quota in quotas]
+    control = [quota.control for quota in quotas]
+    for cap, (_, _, number) in zip(problem.caps, values, strict=True):
+        upper += [cap.limit] * number
+        control += [cap.control] * number
+    last_segment = edges.size - 2
+    return Cells(
+        count=problem.count,
+        item_face=item_face,
+        work=problem.work,
+        face_cell=face_cell,
+        member=member,
+        first=np.array([segment[q.first - 1] for q in quotas] + [0] * cap_rows, dtype=np.int64),
+        last=np.array([segment[q.last - 1] for q in quotas] + [last_segment] * cap_rows, dtype=np.int64),
+        num_quotas=len(quotas),
+        control=np.array(control, dtype=np.int64),
+        start=State(
+            lower=np.array([quota.lower for quota in quotas] + [0] * cap_rows, dtype=np.int64),
+            upper=np.array(upper, dtype=np.int64),
+            length=np.diff(edges).astype(np.int64),
+            supply=supply,
+        ),
+        segment=segment.astype(np.int64),
+    )
+
+
+def relabel(codes: IntArray) -> IntArray:
+    """Replace codes >= 0 by 0, 1, 2, ... in the order of their values."""
+    largest = int(codes.max(initial=0))
+    if largest < _LARGE_CODE:  # a look-up table is several times faster than a sort
+        present = np.zeros(largest + 1, dtype=np.bool_)
+        present[codes] = True
+        return np.asarray((np.cumsum(present) - 1)[codes], dtype=np.int64)
+    return np.unique(codes, return_inverse=True)[1].astype(np.int64)
+
+
+def join_bits(bits: BoolArray) -> IntArray:
+    """Number the distinct columns of (R, F) bits: equal columns, equal numbers; returns (F,)."""
+    codes = np.zeros(bits.shape[1], dtype=np.int64)
+    for row in range(bits.shape[0]):
+        if row % _RELABEL_BITS == 0 and row:
+            codes = relabel(codes)
+        codes = 2 * codes + bits[row]
+    return relabel(codes)
+
+
+def _is_vacuous(quota: Quota) -> bool:
+    return quota.lower <= 0 and quota.upper > quota.last - quota.first
+
+
+def _binding_values(cap: Cap, problem: Problem) -> tuple[IntArray, IntArray, int]:
+    """The allowed items that carry a value which can bind: (items, value numbers), and how many values bind.
+
+    Items are counted, not works: a value that twins push over the limit makes a row that never binds, which
+    is harmless.
+    """
+    if cap.limit >= problem.count:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), 0
+    owner = np.repeat(np.arange(problem.num_items), np.diff(cap.indptr))  # (nnz,)
+    kept = problem.allowed[owner]
+    owner, value = owner[kept], cap.value_ids[kept]
+    binds = np.bincount(value, minlength=len(cap.labels)) > cap.limit  # (V,)
+    number = np.cumsum(binds) - 1
+    kept = binds[value]
+    return owner[kept], number[value[kept]].astype(np.int64), int(binds.sum())
+
+
+def _signatures(
+    items: IntArray, quotas: Sequence[Quota], values: Sequence[tuple[IntArray, IntArray, int]]
+) -> IntArray:
+    """Number the distinct signatures of the allowed items (A,)."""
+    codes = np.zeros(items.size, dtype=np.int64)
+    if quotas:
+        codes = join_bits(np.stack([quota.mask[items] for quota in quotas]))
+    for owner, value, number in values:
+        if not number:
+            continue
+        order = np.lexsort((value, owner))
+        owner, value = owner[order], value[order]
+        where = np.searchsorted(items, owner)
+        place = np.arange(owner.size) - np.searchsorted(owner, owner)  # j-th value of its item
+        for j in range(int(place.max()) + 1):
+            column = np.zeros(items.size, dtype=np.int64)
+            column[where[place == j]] = value[place == j] + 1
+            codes = relabel(codes * (number + 1) + column)
+    return codes
+
+
+def _faces(signature: IntArray, work: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Faces and cells from the signatures and works (A,) of the allowed items.
+
+    Returns:
+        The face of each item (A,), the cell of each face (F,), the supply of each cell (C,).
+    """
+    twin = np.bincount(work)[work] > 1 if work.size else np.zeros(0, dtype=np.bool_)
+    if not twin.any():
+        supply = np.bincount(signature)
+        return signature, np.arange(supply.size), supply.astype(np.int64)
+    width = int(signature.max()) + 1
+    shown = np.unique(work[twin] * width + signature[twin])
+    owners, start, times = np.unique(shown // width, return_index=True, return_counts=True)
+    group = np.zeros(int(work.max()) + 1, dtype=np.int64)  # 0: not split; else the number of its kind
+    kinds: dict[tuple[int, ...], int] = {}
+    for one in np.flatnonzero(times > 1):
+        kind = tuple((shown[start[one] : start[one] + times[one]] % width).tolist())
+        group[owners[one]] = kinds.setdefault(kind, len(kinds) + 1)
+    face = relabel(group[work] * width + signature)
+    example = np.zeros(int(face.max()) + 1, dtype=np.int64)
+    example[face] = np.arange(face.size)
+    face_kind = group[work[example]]
+    face_cell = relabel(np.where(face_kind == 0, np.arange(example.size), example.size + face_kind))
+    item_of_work = np.full(group.size, -1, dtype=np.int64)
+    item_of_work[work] = np.arange(work.size)
+    return face, face_cell, np.bincount(face_cell[face[item_of_work[item_of_work >= 0]]]).astype(np.int64)

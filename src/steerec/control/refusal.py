@@ -1,0 +1,126 @@
+"""Refusing a request that no list can satisfy: which controls contradict each other, and what would work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from steerec.control.conflict import Change, Conflict, Relaxation, explain
+from steerec.control.control import Cap, Control
+from steerec.control.feasibility import is_feasible
+from steerec.control.problem import Problem
+from steerec.control.request import Request, compile_request
+from steerec.control.statement import state_control, state_where
+from steerec.control.wording import alternatives, spoken_column
+from steerec.data.catalog import Catalog
+from steerec.errors import InfeasibleRequest
+
+_BLOCKED = {
+    "seen": "what was already seen is left out",
+    "exclude": "what the request excludes is left out",
+    "candidates": "only the candidates may be chosen",
+}
+_MAX_TRIES = 64
+"""Shorter lists to try; a refusal is to come in milliseconds."""
+
+
+def refuse(request: Request, catalog: Catalog, problem: Problem) -> None:
+    """Raise when no list satisfies a request; return when one does.
+
+    Args:
+        request: what was asked.
+        catalog: the N items.
+        problem: the request compiled for the user, by `compile_request`.
+
+    Raises:
+        InfeasibleRequest: no list satisfies it. The message names the fewest controls that contradict each
+            other and the nearest change that works; `.conflict` and `.relaxation` hold the same as data.
+    """
+    if is_feasible(problem):
+        return
+    conflict, relaxation = explain(problem)
+    available = _num_works(problem.allowed, problem)
+    if available < problem.count:
+        message = _too_many(request, catalog, problem, available)
+    else:
+        message = f"{_reason(request, catalog, problem, conflict)} {_offer(request, catalog, relaxation)}"
+    raise InfeasibleRequest(message.strip(), conflict=conflict, relaxation=relaxation)
+
+
+def largest_count(request: Request, catalog: Catalog, problem: Problem) -> int | None:
+    """Return the largest count below the request's that some list satisfies, or None where none was found.
+
+    Counts are tried from the number of available works down, at most 64 of them.
+    """
+    most = min(problem.count - 1, _num_works(problem.allowed, problem))
+    controls = [control for control in request.controls if isinstance(control, Control)]
+    least = max([1, *(control.within[1] for control in controls if control.within)])
+    for count in range(most, max(least, most - _MAX_TRIES + 1) - 1, -1):
+        shorter = compile_request(request.replace(count=count, candidates=None, exclude=()), catalog)
+        if is_feasible(replace(shorter, allowed=problem.allowed)):
+            return count
+    return None
+
+
+def _num_works(items: np.ndarray, problem: Problem) -> int:
+    return int(np.unique(problem.work[items]).size)
+
+
+def _too_many(request: Request, catalog: Catalog, problem: Problem, available: int) -> str:
+    blocked = [name for name in _BLOCKED if getattr(problem, f"blocked_{name}").any()]
+    why = f" ({'; '.join(_BLOCKED[name] for name in blocked)})" if blocked else ""
+    count = largest_count(request, catalog, problem)
+    offer = f"Ask for at most {count}." if count else "Allow more of them first."
+    nouns = catalog.singular if available == 1 else catalog.noun
+    can = "can" if available else "can still"
+    number = f"Only {available}" if available else "No"
+    return f"{number} {nouns} {can} be recommended{why}, and {problem.count} are asked for. {offer}"
+
+
+def _reason(request: Request, catalog: Catalog, problem: Problem, conflict: Conflict) -> str:
+    """Say which controls contradict each other, and what rules of the request narrow them."""
+    controls = [(place, request.controls[place]) for place in conflict.controls]
+    named = [f'"{state_control(control, catalog)}" (controls[{place}])' for place, control in controls]
+    rules = [_BLOCKED[name] for name in conflict.names if name in _BLOCKED]
+    why = f" when {alternatives(rules, 'and')}" if rules else ""
+    size = f"{problem.count} {catalog.singular if problem.count == 1 else catalog.noun}"
+    if len(named) == 1:
+        supply = _supply(conflict.controls[0], catalog, problem)
+        return f"No list of {size} satisfies {named[0]}{why}{supply}."
+    both = "both hold" if len(named) == 2 else "all hold"
+    return f"In a list of {size}, {alternatives(named, 'and')} cannot {both}{why}."
+
+
+def _supply(place: int, catalog: Catalog, problem: Problem) -> str:
+    """Say how many works there are for a control that fails by itself for want of them."""
+    for quota in problem.quotas:
+        available = _num_works(quota.mask & problem.allowed, problem)
+        if quota.control == place and available < quota.lower:
+            return f": only {available} can be recommended" if available else ": none can be recommended"
+    return ""
+
+
+def _offer(request: Request, catalog: Catalog, relaxation: Relaxation) -> str:
+    if not relaxation.changes:
+        return ""
+    changes = alternatives([_change(change, request, catalog) for change in relaxation.changes], "and")
+    return f"The nearest request that can be satisfied: {changes}."
+
+
+def _change(change: Change, request: Request, catalog: Catalog) -> str:
+    control = request.controls[change.control]
+    if isinstance(control, Cap):
+        column = spoken_column(control.each, catalog)
+        return f"allow {change.new} {catalog.noun} of one {column} instead of {change.old}"
+    which = state_where(control.where, catalog)
+    place = _place(control)
+    if change.bound == "upper":
+        return f"allow {change.new} {which} instead of {change.old}{place}"
+    if change.new == 0:
+        return f'do without "{state_control(control, catalog)}"'
+    return f"ask for at least {change.new} {which} instead of {change.old}{place}"
+
+
+def _place(control: Control) -> str:
+    return f" in positions {control.within[0]} to {control.within[1]}" if control.within else ""

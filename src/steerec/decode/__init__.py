@@ -1,0 +1,1 @@
+"""From a language model to lists: constrained decoding, free decoding, and what they return."""

@@ -1,0 +1,127 @@
+"""One key-value cache for a ragged batch: prompts, the tokens chosen so far, and branches under trial.
+
+Legend: B rows of the batch, C cached columns, T new tokens, V vocabulary, P tokens of a
+path, W branch columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import DynamicCache
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+class RaggedCache:
+    """Keys and values of B rows of unequal length; columns that a row does not own are masked out.
+
+    Branches are tried side by side in the columns after `base`: every row holds its prefix once, however
+    many branches share it. `settle` keeps one branch per row and drops the others. The model is called
+    directly, with explicit positions and masks: generation settings of its folder play no part.
+    """
+
+    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], *, pad_id: int) -> None:
+        """Encode the prompts in one forward pass.
+
+        Args:
+            model: a causal language model of transformers with full attention.
+            prompts: B token sequences, none empty.
+            pad_id: any token id; it fills the shorter rows on the left and is masked.
+        """
+        self.model = model
+        self.device = next(model.parameters()).device
+        self.pad_id = pad_id
+        self.forwards = 0
+        self._cache = DynamicCache()
+        width = max(map(len, prompts))
+        tokens = np.full((len(prompts), width), pad_id, np.int64)
+        self.valid: BoolArray = np.zeros((len(prompts), width), np.bool_)  # (B, C)
+        for row, prompt in enumerate(prompts):
+            assert len(prompt), "an empty prompt has no last token to predict from"
+            tokens[row, width - len(prompt) :] = prompt
+            self.valid[row, width - len(prompt) :] = True
+        positions = np.maximum(np.cumsum(self.valid, axis=1) - 1, 0)
+        self.logits = self._forward(tokens, positions, self.valid, last_only=True)[:, -1]  # (B, V)
+
+    @property
+    def base(self) -> int:
+        """C, columns of the settled prefix."""
+        return int(self.valid.shape[1])
+
+    def extend(self, tokens: IntArray) -> None:
+        """Append (B, T) tokens to every row; `logits` then predicts what follows them."""
+        rows, width = tokens.shape
+        assert self._cache.get_seq_length() == self.base, "settle the branches first"
+        positions = self.valid.sum(axis=1)[:, None] + np.arange(width)
+        self.valid = np.concatenate([self.valid, np.ones((rows, width), np.bool_)], axis=1)
+        self.logits = self._forward(tokens, positions, self.valid, last_only=True)[:, -1]
+
+    def branch(self, tokens: IntArray, visible: BoolArray, depth: IntArray) -> torch.Tensor:
+        """Try tokens after the prefix without committing to them.
+
+        Args:
+            tokens: (B, T) new tokens; fillers are those that see nothing.
+            visible: (B, T, W + T) which columns after `base` each sees: its ancestors and itself.
+            depth: (B, T) tokens between the prefix and each, 0 for the first.
+
+        Returns:
+            (B, T, V) logits after each new token.
+        """
+        prefix = np.broadcast_to(self.valid[:, None], (*tokens.shape, self.base))
+        seen = np.concatenate([prefix, visible], axis=2)
+        positions = self.valid.sum(axis=1)[:, None] + depth
+        return self._forward(tokens, positions, seen, last_only=False)
+
+    def settle(self, columns: IntArray, kept: BoolArray) -> None:
+        """Keep one branch per row.
+
+        Args:
+            columns: (B, P) columns after `base` of the branch, in order; anything where not kept.
+            kept: (B, P) which of them belong to the row.
+        """
+        source = torch.as_tensor(columns + self.base, device=self.device)  # (B, P)
+        for layer in self._cache.layers:
+            layer.keys = _select(layer.keys, self.base, source)
+            layer.values = _select(layer.values, self.base, source)
+        self.valid = np.concatenate([self.valid, kept], axis=1)
+
+    def keep_rows(self, rows: IntArray) -> None:
+        """Drop all other rows of the batch."""
+        index = torch.as_tensor(rows, device=self.device)
+        self._cache.batch_select_indices(index)
+        self.logits = self.logits[index]
+        self.valid = self.valid[rows]
+
+    def _forward(
+        self, tokens: IntArray, positions: IntArray, seen: BoolArray, *, last_only: bool
+    ) -> torch.Tensor:
+        mask = torch.as_tensor(seen, device=self.device)
+        output = self.model(
+            input_ids=torch.as_tensor(tokens, device=self.device),
+            position_ids=torch.as_tensor(positions, device=self.device),
+            attention_mask=mask if mask.ndim == 2 else _additive(mask, self.model.dtype),
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1 if last_only else 0,
+        )
+        self.forwards += 1
+        logits: torch.Tensor = output.logits
+        return logits.float()
+
+
+def _select(states: torch.Tensor, base: int, source: torch.Tensor) -> torch.Tensor:
+    """Return the prefix columns and the chosen ones: (B, heads, C + P, head width)."""
+    index = source[:, None, :, None].expand(-1, states.shape[1], -1, states.shape[3])
+    return torch.cat([states[:, :, :base], states.gather(2, index)], dim=2)
+
+
+def _additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Turn (B, T, C) bool into (B, 1, T, C) zeros and the dtype's lowest value."""
+    added = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
+    return added.masked_fill_(~mask, torch.finfo(dtype).min)[:, None]

@@ -1,0 +1,165 @@
+"""Lists from a language model that satisfy their problems, whatever the model's weights say.
+
+What is allowed follows from the problem and the items chosen so far, never from a counter of calls.
+
+Legend: B requests, N items, K length of a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from steerec.control.admissible import Admissible
+from steerec.control.problem import Problem
+from steerec.decode.beam import Choice, ItemSearch
+from steerec.decode.cache import RaggedCache
+from steerec.decode.outcome import DecodedList
+from steerec.decode.room import check_room
+from steerec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from steerec.llm.language_model import LanguageModel
+
+FloatArray = NDArray[np.float64]
+
+
+def decode_lists(
+    lm: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    problems: Sequence[Problem],
+    *,
+    beam: int = 8,
+    teacher_scores: NDArray[np.floating] | None = None,
+    weight: float = 0.0,
+    wishes: NDArray[np.floating] | None = None,
+    batch_size: int = 64,
+) -> list[DecodedList]:
+    """Decode one list per prompt, each satisfying its problem.
+
+    At every position the item with the highest log p(item | prompt, items before) + weight * score + wish
+    is taken among those that a satisfying list can still contain there; p is the model's own probability
+    over its full vocabulary, not renormalised. A beam over the trie of spellings finds the item; it is
+    exact when no more than `beam` branches compete, and always for atomic identifiers without additions.
+
+    Args:
+        lm: model, identifier, end and padding tokens, context length.
+        prompts: B token sequences that end where the first marker is to be written.
+        problems: B feasible problems over the identifier's N items.
+        beam: hypotheses kept per request and position, >= 1; 1 is greedy by token.
+        teacher_scores: (B, N) finite scores of the teacher, or None.
+        weight: nats per unit of score, >= 0; at 0 the scores play no part.
+        wishes: (B, N) finite nats added to the items' scores, or None.
+        batch_size: requests decoded together, >= 1.
+
+    Returns:
+        B lists in the order of the prompts.
+
+    Raises:
+        RequestError: a list might not fit in the context with its prompt.
+        ConfigError: beam, batch size or weight is out of range, or a score is not finite.
+    """
+    additions = _additions(teacher_scores, weight, wishes, (len(prompts), lm.identifier.num_items))
+    if beam < 1 or batch_size < 1:
+        raise ConfigError(f"beam and batch_size must be at least 1; got {beam} and {batch_size}.")
+    for prompt, problem in zip(prompts, problems, strict=True):
+        assert problem.num_items == lm.identifier.num_items, (
+            "problem and identifier differ in their catalogue"
+        )
+        check_room(lm.identifier, prompt=len(prompt), count=problem.count, context_length=lm.context_length)
+    lists: dict[int, DecodedList] = {}
+    with torch.inference_mode():
+        for rows in _batches(prompts, problems, batch_size):
+            batch = _Batch(lm, [prompts[i] for i in rows], [problems[i] for i in rows])
+            chosen = None if additions is None else additions[rows]
+            lists |= zip(rows, batch.decode(chosen, beam), strict=True)
+    return [lists[i] for i in range(len(prompts))]
+
+
+def _additions(
+    scores: NDArray[np.floating] | None,
+    weight: float,
+    wishes: NDArray[np.floating] | None,
+    shape: tuple[int, int],
+) -> FloatArray | None:
+    """(B, N) nats added to each item, or None where nothing is."""
+    if not (np.isfinite(weight) and weight >= 0):
+        raise ConfigError(f"The teacher's weight must be a finite number >= 0; got {weight}.")
+    parts = []
+    if scores is not None and weight > 0:
+        parts.append(weight * np.asarray(scores, np.float64))
+    if wishes is not None and np.any(wishes):
+        parts.append(np.asarray(wishes, np.float64))
+    if not parts:
+        return None
+    for part in parts:
+        assert part.shape == shape, (
+            f"scores of shape {part.shape} for {shape[0]} prompts and {shape[1]} items"
+        )
+        if not np.isfinite(part).all():
+            raise ConfigError(
+                "Teacher scores and wishes must be finite for every item; what may not be recommended "
+                "belongs in the problem, not in the scores."
+            )
+    return sum(parts[1:], parts[0])
+
+
+def _batches(prompts: Sequence[Sequence[int]], problems: Sequence[Problem], size: int) -> Iterator[list[int]]:
+    """Requests of like length together, so that little is padded and rows end at the same time."""
+    order = sorted(range(len(prompts)), key=lambda i: (problems[i].count, len(prompts[i]), i))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+class _Batch:
+    """Requests decoded together; a row leaves when its list is complete."""
+
+    def __init__(
+        self, lm: LanguageModel, prompts: Sequence[Sequence[int]], problems: Sequence[Problem]
+    ) -> None:
+        self._identifier = lm.identifier
+        self._admissible = [Admissible(problem) for problem in problems]
+        self._counts = np.array([problem.count for problem in problems])
+        marker = lm.identifier.marker(1)
+        self._cache = RaggedCache(lm.model, [(*prompt, *marker) for prompt in prompts], pad_id=lm.pad_id)
+        self._items: list[list[int]] = [[] for _ in problems]
+        self._log_probs: list[list[float]] = [[] for _ in problems]
+        self._scores: list[list[float]] = [[] for _ in problems]
+
+    def decode(self, additions: FloatArray | None, beam: int) -> list[DecodedList]:
+        trie = self._identifier.trie
+        rows = np.arange(len(self._counts))
+        for position in range(1, int(self._counts.max()) + 1):
+            masks = np.stack([self._admissible[row].mask(tuple(self._items[row])) for row in rows])
+            added = None if additions is None else additions[rows]
+            choice = ItemSearch(trie, self._cache, masks, added, beam=beam).run()
+            self._append(rows, choice)
+            goes_on = np.flatnonzero(self._counts[rows] > position)
+            if not len(goes_on):
+                break
+            if len(goes_on) < len(rows):
+                self._cache.keep_rows(goes_on)
+                rows = rows[goes_on]
+            leaves = choice.leaves[goes_on]
+            last = trie.tokens[leaves, trie.lengths[leaves] - 1]
+            marker = np.tile(self._identifier.marker(position + 1), (len(rows), 1))
+            self._cache.extend(np.column_stack([last, marker]))
+        return [self._outcome(row) for row in range(len(self._counts))]
+
+    def _append(self, rows: NDArray[np.int64], choice: Choice) -> None:
+        for place, row in enumerate(rows):
+            self._items[row].append(int(choice.items[place]))
+            self._log_probs[row].append(float(choice.log_probs[place]))
+            self._scores[row].append(float(choice.scores[place]))
+
+    def _outcome(self, row: int) -> DecodedList:
+        return DecodedList(
+            items=tuple(self._items[row]),
+            log_probs=tuple(self._log_probs[row]),
+            scores=tuple(self._scores[row]),
+            forwards=self._cache.forwards,
+        )

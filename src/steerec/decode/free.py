@@ -1,0 +1,133 @@
+"""Answers without constraint, to see what the model itself has learnt: greedy or sampled, then read back.
+
+Legend: B requests, V vocabulary, T tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from steerec.decode.cache import RaggedCache
+from steerec.decode.outcome import FreeAnswer
+from steerec.decode.room import check_room
+from steerec.errors import ConfigError
+from steerec.seeding import numpy_rng
+
+if TYPE_CHECKING:
+    from steerec.llm.language_model import LanguageModel
+
+_SPARE_LINES = 2
+"""Lines beyond the requested count that are let through, so that lists that do not stop are seen as such."""
+
+
+def generate_free(
+    lm: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    counts: Sequence[int],
+    *,
+    temperature: float = 0.0,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> list[FreeAnswer]:
+    """Let the model answer until its end token.
+
+    Args:
+        lm: model, tokenizer, identifier, end and padding tokens, context length.
+        prompts: B token sequences that end where the answer begins.
+        counts: B requested list lengths; they set the limit of tokens and nothing else.
+        temperature: 0 takes the likeliest token; above, tokens are drawn from softmax(logits / temperature).
+        seed: of the sampling; row i draws its own numbers, so the batch size changes no answer.
+        batch_size: requests decoded together, >= 1.
+
+    Returns:
+        B answers in the order of the prompts.
+
+    Raises:
+        RequestError: a list of the requested length might not fit in the context with its prompt.
+        ConfigError: temperature or batch size is out of range.
+    """
+    if not (np.isfinite(temperature) and temperature >= 0) or batch_size < 1:
+        raise ConfigError(
+            f"temperature must be finite and >= 0, batch_size at least 1; got {temperature} and {batch_size}."
+        )
+    limits = [_limit(lm, prompt, count) for prompt, count in zip(prompts, counts, strict=True)]
+    order = sorted(range(len(prompts)), key=lambda i: (limits[i], len(prompts[i]), i))
+    answers: dict[int, FreeAnswer] = {}
+    with torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            draws = None
+            if temperature > 0:
+                draws = [numpy_rng(seed, "free", row).random(limits[row]) for row in rows]
+            written = _write(
+                lm, [prompts[row] for row in rows], [limits[row] for row in rows], draws, temperature
+            )
+            for row, (tokens, log_prob) in zip(rows, written, strict=True):
+                answers[row] = _read(lm, tokens, log_prob, counts[row])
+    return [answers[row] for row in range(len(prompts))]
+
+
+def _limit(lm: LanguageModel, prompt: Sequence[int], count: int) -> int:
+    """Tokens that an answer may have, its end token included."""
+    check_room(lm.identifier, prompt=len(prompt), count=count, context_length=lm.context_length)
+    wanted = lm.identifier.answer_length(count + _SPARE_LINES) + 1
+    return int(min(wanted, lm.context_length - len(prompt)))
+
+
+def _write(
+    lm: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    limits: Sequence[int],
+    draws: Sequence[NDArray[np.float64]] | None,
+    temperature: float,
+) -> list[tuple[list[int], float]]:
+    """Tokens of each answer (end token included where it came) and their log-probability."""
+    cache = RaggedCache(lm.model, prompts, pad_id=lm.pad_id)
+    tokens: list[list[int]] = [[] for _ in prompts]
+    total = np.zeros(len(prompts))
+    rows = list(range(len(prompts)))
+    while True:
+        step = len(tokens[rows[0]])  # all rows still in the batch are equally long
+        if draws is None:
+            picked = cache.logits.argmax(dim=-1)
+        else:
+            uniform = np.array([draws[row][step] for row in rows])
+            picked = _sample(cache.logits / temperature, uniform)
+        gained = cache.logits.gather(1, picked[:, None])[:, 0] - torch.logsumexp(cache.logits, dim=-1)
+        total[rows] += gained.double().cpu().numpy()
+        taken = picked.cpu().numpy()
+        for row, token in zip(rows, taken, strict=True):
+            tokens[row].append(int(token))
+        full = np.array([len(tokens[row]) >= limits[row] for row in rows])
+        goes_on = np.flatnonzero((taken != lm.end_id) & ~full)
+        if not len(goes_on):
+            return list(zip(tokens, total.tolist(), strict=True))
+        if len(goes_on) < len(rows):
+            cache.keep_rows(goes_on)
+            rows = [rows[i] for i in goes_on]
+        cache.extend(taken[goes_on, None])
+
+
+def _sample(logits: torch.Tensor, uniform: NDArray[np.float64]) -> torch.Tensor:
+    """Invert the distribution function at one uniform number per row: (B, V), (B,) -> (B,)."""
+    ladder = torch.softmax(logits.double(), dim=-1).cumsum(dim=-1)
+    place = torch.as_tensor(uniform, device=logits.device)[:, None] * ladder[:, -1:]
+    return torch.searchsorted(ladder, place, right=True)[:, 0].clamp(max=logits.shape[1] - 1)
+
+
+def _read(lm: LanguageModel, tokens: list[int], log_prob: float, count: int) -> FreeAnswer:
+    ended = bool(tokens) and tokens[-1] == lm.end_id
+    body = tokens[:-1] if ended else tokens
+    return FreeAnswer(
+        items=tuple(lm.identifier.parse(body, lm.tokenizer.decode)),
+        requested=count,
+        ended=ended,
+        tokens=tuple(body),
+        text=lm.tokenizer.decode(body),
+        log_prob=log_prob,
+    )

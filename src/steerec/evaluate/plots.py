@@ -1,0 +1,119 @@
+"""Pictures of a run: accuracy against obedience, training curves, the weight of the teacher term."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from steerec.artifacts import atomic_path
+from steerec.evaluate.report import Report
+
+_SIZE = (7.2, 4.6)
+
+
+def plot_obedience(report: Report, path: Path) -> bool:
+    """Draw NDCG under control against the share of obeyed requests, a point with 95 % bars per row.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    accuracy, obedience = "ndcg@10:control", "control_satisfaction@k:unseen"
+    rows = [row for row in report.rows if accuracy in row.metrics and obedience in row.metrics]
+    if not rows:
+        return False
+    figure, axes = _figure("requests obeyed (unseen words), %", "NDCG@10 under control (target admissible)")
+    for row in rows:
+        x, y = row.metrics[obedience], row.metrics[accuracy]
+        bars = {
+            "xerr": [[100 * (x.mean - x.low)], [100 * (x.high - x.mean)]],
+            "yerr": [[y.mean - y.low], [y.high - y.mean]],
+        }
+        axes.errorbar([100 * x.mean], [y.mean], fmt="o", capsize=2, label=row.name, **bars)
+    axes.set_xlim(-3, 103)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=8)
+    axes.set_title("Accuracy against obedience", loc="left", fontsize=10)
+    _save(figure, path)
+    return True
+
+
+def plot_training(logs: Mapping[str, Path], path: Path) -> bool:
+    """Draw the loss and the validation metric of each stage's `metrics.jsonl`, a pair of axes per stage.
+
+    Args:
+        logs: stage name -> its metrics.jsonl.
+        path: the PNG to write.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    stages = {name: _read(log) for name, log in logs.items() if log.is_file()}
+    if not stages:
+        return False
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, grid = pyplot.subplots(
+        len(stages), 2, figsize=(9, 2.8 * len(stages)), squeeze=False, layout="constrained"
+    )
+    for (name, lines), (left, right) in zip(stages.items(), grid, strict=True):
+        _curve(left, lines, lambda key: key.endswith("/loss"), f"{name}: training loss")
+        _curve(right, lines, lambda key: key.endswith("/ndcg@10"), f"{name}: validation NDCG@10")
+    _save(figure, path)
+    return True
+
+
+def plot_weights(curve: Sequence[Mapping[str, float]], path: Path) -> bool:
+    """Draw validation NDCG@10 against the weight of the teacher term; returns whether there was a curve."""
+    if not curve:
+        return False
+    figure, axes = _figure("weight of the teacher term, w", "validation NDCG@10")
+    points = sorted(curve, key=lambda point: point["weight"])
+    axes.plot(
+        [p["weight"] for p in points], [p["ndcg@10"] for p in points], "o-", label="language model + teacher"
+    )
+    if "teacher" in points[0]:
+        axes.axhline(points[0]["teacher"], linestyle="--", color="tab:gray", label="teacher alone")
+    axes.legend(frameon=False, fontsize=8)
+    _save(figure, path)
+    return True
+
+
+def _figure(x_label: str, y_label: str) -> tuple[Any, Any]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=_SIZE, layout="constrained")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    return figure, axes
+
+
+def _curve(axes: Any, lines: Iterable[Mapping[str, float]], wanted: Any, title: str) -> None:
+    points = [(line["step"], value) for line in lines for key, value in line.items() if wanted(key)]
+    if points:
+        axes.plot(*zip(*points, strict=True))
+    axes.set_title(title, loc="left", fontsize=9)
+    axes.set_xlabel("step")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _read(log: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+
+
+def _save(figure: Any, path: Path) -> None:
+    from matplotlib import pyplot
+
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=130, format="png")
+    pyplot.close(figure)

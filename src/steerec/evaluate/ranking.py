@@ -1,0 +1,69 @@
+"""Plain next-item ranking of one recommender: ranks per point, and the row's metrics with intervals.
+
+Legend: P points of a split, S seeds, B batch, N items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steerec.data.split import Point
+from steerec.evaluate.interval import mean_interval
+from steerec.evaluate.report import Metric
+from steerec.metrics.lists import ranks_in_lists
+from steerec.metrics.names import rank_metric
+from steerec.metrics.ranking import history_mask, rank_of_targets
+
+RANKING_METRICS = ("ndcg@10", "hr@10", "mrr@10")
+Scores = Callable[[Sequence[NDArray[np.integer]]], NDArray[np.floating]]
+_BATCH = 256
+
+
+def ranks_by_scores(scores: Scores, points: Sequence[Point], *, masked: bool = True) -> NDArray[np.float64]:
+    """Return the rank of each point's target in the full ranking.
+
+    Args:
+        scores: histories -> float (B, N).
+        points: P points.
+        masked: whether items of the history leave the ranking.
+
+    Returns:
+        Float64 (P,), 1-based, infinity for a target that is in the history.
+    """
+    parts = []
+    for start in range(0, len(points), _BATCH):
+        batch = points[start : start + _BATCH]
+        histories = [point.history for point in batch]
+        table = scores(histories)  # (B, N)
+        mask = history_mask(histories, table.shape[1]) if masked else None
+        parts.append(rank_of_targets(table, np.array([point.target for point in batch]), mask))
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def ranks_by_lists(lists: Sequence[Sequence[int | None]], points: Sequence[Point]) -> NDArray[np.float64]:
+    """Return the rank of each point's target in the list served for it, (P,); infinity where it is absent."""
+    targets = [point.target for point in points]
+    return ranks_in_lists(lists, targets, [point.history for point in points])
+
+
+def ranking_metrics(ranks: Sequence[NDArray[np.float64]], users: NDArray[np.integer]) -> dict[str, Metric]:
+    """Return every ranking metric with its interval over users; a user's seeds and positions are averaged.
+
+    Args:
+        ranks: S arrays (P,), one per seed.
+        users: (P,) whose point each is.
+    """
+    everyone = np.tile(users, len(ranks))
+    stacked = np.concatenate(ranks)
+    return {name: Metric.of(mean_interval(rank_metric(name, stacked), everyone)) for name in RANKING_METRICS}
+
+
+def seed_means(ranks: Sequence[NDArray[np.float64]]) -> dict[str, tuple[float, ...]]:
+    """Return each ranking metric's mean per seed."""
+    return {
+        name: tuple(round(float(rank_metric(name, one).mean()), 6) for one in ranks)
+        for name in RANKING_METRICS
+    }

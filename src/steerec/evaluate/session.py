@@ -1,0 +1,283 @@
+"""One evaluation: every row answers the same points and the same requests, and the report says how well.
+
+Legend: P points, S seeds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pydantic
+from numpy.typing import NDArray
+
+from steerec.artifacts import provenance
+from steerec.config import Config
+from steerec.control.request import Request
+from steerec.data.catalog import Catalog
+from steerec.data.split import Split
+from steerec.decode.prompts import PLAIN, plain_problems
+from steerec.evaluate.answers import Asker, Lists, controlled_lists, heedless_lists, keyword_lists
+from steerec.evaluate.control import Case, Words, control_metrics
+from steerec.evaluate.interval import paired_difference
+from steerec.evaluate.oracle import violations
+from steerec.evaluate.ranking import ranking_metrics, ranks_by_lists, ranks_by_scores, seed_means
+from steerec.evaluate.report import Comparison, Facts, Metric, Report, Row, in_order
+from steerec.llm.language_model import LanguageModel
+from steerec.metrics.names import rank_metric
+from steerec.recommend.recommender import Recommender
+from steerec.understand.keyword import KeywordReader
+
+Part = Literal["valid", "test"]
+_WORDS: tuple[Words, ...] = ("seen", "unseen")
+_SUFFIX: dict[Words, str] = {"seen": "", "unseen": ":unseen"}
+
+
+class EvaluationConfig(Config):
+    """What an evaluation covers."""
+
+    num_requests: pydantic.NonNegativeInt = 1024
+    """Fixed control requests on the test split."""
+    num_valid_requests: pydantic.NonNegativeInt = 256
+    """Fixed control requests on the validation split."""
+    seed: int = 0
+    """Seed of the requests and of the phrasings of the plain prompts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestants:
+    """Everything that is evaluated in one table."""
+
+    split: Split
+    rows: Mapping[str, Sequence[Recommender]]
+    """Row name -> one fitted recommender per seed."""
+    seeds: tuple[int, ...]
+    teacher: Recommender
+    reader: KeywordReader
+    lm: LanguageModel | None = None
+    weight: float = 0.0
+    """Weight of the teacher term, chosen on validation."""
+    beam: int = 8
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of fitting, by row."""
+
+
+class Session:
+    """One evaluation of the contestants on one part of the split."""
+
+    def __init__(
+        self, contestants: Contestants, part: Part, cases: Sequence[Case], config: EvaluationConfig
+    ) -> None:
+        self.contestants, self.part, self.cases, self.config = contestants, part, cases, config
+        self.split = contestants.split
+        self.points = self.split.points(part)
+        self.users = np.array([point.user for point in self.points])
+        self.place = {(point.user, point.position): index for index, point in enumerate(self.points)}
+        self.rows: list[Row] = []
+        self.gains: dict[str, NDArray[np.float64]] = {}
+        self.oracle: dict[str, int] = {}
+        self._table = {row["item_id"]: row for row in self.split.catalog.frame.to_dicts()}
+
+    def evaluate(self) -> None:
+        """Fill in every row."""
+        for name, recommenders in self.contestants.rows.items():
+            self._conventional(name, recommenders)
+        teacher = self.contestants.teacher
+        self._conventional("teacher", [teacher])
+        if self.cases:
+            best = controlled_lists(teacher, self.cases)
+            self._plainless("teacher+control", dict.fromkeys(_WORDS, best), "teacher", checked=True)
+            read = {
+                words: keyword_lists(teacher, self.contestants.reader, self.cases, words) for words in _WORDS
+            }
+            self._plainless("teacher+keyword", read, "teacher")
+        if self.contestants.lm is not None:
+            self._language_model(self.contestants.lm)
+
+    def _conventional(self, name: str, recommenders: Sequence[Recommender]) -> None:
+        ranks = [ranks_by_scores(one.scores, self.points) for one in recommenders]
+        answers = None
+        if self.cases:
+            lists = heedless_lists(recommenders[0], self.cases)
+            answers = dict.fromkeys(_WORDS, lists)
+        self._add(name, ranks, answers)
+
+    def _language_model(self, lm: LanguageModel) -> None:
+        contestants = self.contestants
+        asker = Asker(
+            lm,
+            self.split.catalog,
+            contestants.teacher,
+            beam=contestants.beam,
+            phrasing="train",
+            seed=self.config.seed,
+        )
+        prompts, problems = asker.plain_prompts(self.points), plain_problems(self.split.catalog, self.points)
+        histories = [point.history for point in self.points]
+        case_histories = [case.point.history for case in self.cases]
+        case_problems = [case.problem for case in self.cases]
+        asked = {words: asker.case_prompts(self.cases, words) for words in _WORDS}
+        counts = [case.request.count for case in self.cases]
+
+        plain = asker.free(prompts, [10] * len(prompts), "lm-free, plain")
+        free = {words: asker.free(asked[words], counts, f"lm-free, {words} words") for words in _WORDS}
+        self._add("lm-free", [ranks_by_lists(plain, self.points)], free, plain=plain)
+        weights = {"lm-constrained": 0.0}
+        if contestants.weight > 0:
+            weights["lm-constrained+teacher"] = contestants.weight
+        for name, weight in weights.items():
+            lists: Lists = [
+                list(one)
+                for one in asker.constrained(prompts, problems, histories, f"{name}, plain", weight=weight)
+            ]
+            answers: dict[Words, Lists] = {
+                words: [
+                    list(one)
+                    for one in asker.constrained(
+                        asked[words], case_problems, case_histories, f"{name}, {words} words", weight=weight
+                    )
+                ]
+                for words in _WORDS
+            }
+            self._add(name, [ranks_by_lists(lists, self.points)], answers, plain=lists)
+            self._ask_oracle(name, lists, answers)
+
+    def _plainless(self, name: str, answers: dict[Words, Lists], like: str, *, checked: bool = False) -> None:
+        """Add a row whose plain ranking is that of another row."""
+        row = next(row for row in self.rows if row.name == like)
+        plain = {key: value for key, value in row.metrics.items() if key in ("ndcg@10", "hr@10", "mrr@10")}
+        self.gains[name] = self.gains[like]
+        metrics = plain | self._control(name, answers)
+        self.rows.append(Row(name=name, split=self.part, seeds=row.seeds, metrics=metrics))
+        if checked:
+            self._ask_oracle(name, [], answers)
+
+    def _add(
+        self,
+        name: str,
+        ranks: Sequence[NDArray[np.float64]],
+        answers: dict[Words, Lists] | None,
+        *,
+        plain: Lists | None = None,
+    ) -> None:
+        self.gains[name] = np.mean([rank_metric("ndcg@10", one) for one in ranks], axis=0)
+        metrics = ranking_metrics(ranks, self.users)
+        if plain is not None:
+            metrics |= self._plain_errors(plain)
+        if answers is not None and self.cases:
+            metrics |= self._control(name, answers)
+        seeds = self.contestants.seeds if len(ranks) > 1 else self.contestants.seeds[:1]
+        row = Row(
+            name=name,
+            split=self.part,
+            seeds=seeds,
+            metrics=metrics,
+            per_seed=seed_means(ranks) if len(ranks) > 1 else {},
+            seconds=self.contestants.seconds.get(name),
+        )
+        self.rows.append(row)
+
+    def _control(self, name: str, answers: dict[Words, Lists]) -> dict[str, Metric]:
+        at = [self.place[case.point.user, case.point.position] for case in self.cases]
+        plain = self.gains[name][at]
+        metrics: dict[str, Metric] = {}
+        for words, lists in answers.items():
+            metrics |= control_metrics(self.cases, lists, plain, suffix=_SUFFIX[words])
+        return metrics
+
+    def _plain_errors(self, lists: Lists) -> dict[str, Metric]:
+        """Count and validity errors of the plain lists of ten, under names that end in `:plain`."""
+        problems = plain_problems(self.split.catalog, self.points)
+        cases = [
+            Case(
+                request_id="plain",
+                kind="plain",
+                point=point,
+                request=PLAIN,
+                problem=problem,
+                words={},
+                target_admissible=True,
+                random_category=False,
+            )
+            for point, problem in zip(self.points, problems, strict=True)
+        ]
+        metrics = control_metrics(cases, lists)
+        return {f"{name}:plain": one for name, one in metrics.items() if name.startswith("error_")}
+
+    def _ask_oracle(self, name: str, plain: Lists, answers: dict[Words, Lists]) -> None:
+        catalog = self.split.catalog
+        found = 0
+        for items, point in zip(plain, self.points if plain else [], strict=True):
+            found += bool(self._violations(PLAIN, items, point.history, catalog))
+        for lists in answers.values():
+            for case, items in zip(self.cases, lists, strict=True):
+                found += bool(self._violations(case.request, items, case.point.history, catalog))
+        self.oracle[name] = found
+
+    def _violations(
+        self,
+        request: Request,
+        items: Sequence[int | None],
+        history: NDArray[np.integer],
+        catalog: Catalog,
+    ) -> list[str]:
+        asked = json.loads(request.to_json())
+        served = ["" if item is None else catalog.item_ids[item] for item in items]
+        return violations(asked, served, self._table, [catalog.item_ids[int(i)] for i in history])
+
+    def compare(self, pairs: Sequence[tuple[str, str]]) -> tuple[Comparison, ...]:
+        """Return paired differences of plain NDCG@10, per user, for the pairs whose rows exist."""
+        return tuple(
+            Comparison(
+                row=one,
+                reference=other,
+                metric="ndcg@10",
+                difference=Metric.of(paired_difference(self.gains[one], self.gains[other], self.users)),
+            )
+            for one, other in pairs
+            if one in self.gains and other in self.gains
+        )
+
+    def report(
+        self, *, looks: int, command: str, weight_curve: Sequence[dict[str, float]], dataset: str
+    ) -> Report:
+        """Return the report of what was evaluated."""
+        split = self.split
+        admissible = [case.target_admissible for case in self.cases]
+        facts = Facts(
+            dataset=dataset,
+            split=split.name,
+            split_hash=split.hash,
+            history_policy=split.history_policy,
+            num_users=len(split.users),
+            num_items=len(split.catalog),
+            num_interactions=int(sum(len(sequence) for sequence in split.sequences)),
+            num_points=len(self.points),
+            num_requests=len(self.cases),
+            target_admissible=float(np.mean(admissible)) if admissible else None,
+            target_in_input=float(np.mean([point.target in point.history for point in self.points])),
+            looks=looks,
+            hardware=f"{os.cpu_count()} cores {platform.machine()}",
+            date=time.strftime("%Y-%m-%d"),
+            commit=provenance()["commit"],
+            command=command,
+        )
+        pairs = (
+            ("sasrec", "floor"),
+            ("lm-constrained", "teacher"),
+            ("lm-constrained+teacher", "lm-constrained"),
+            ("lm-constrained+teacher", "teacher"),
+        )
+        return Report(
+            facts=facts,
+            rows=in_order(self.rows),
+            comparisons=self.compare(pairs),
+            weight_curve=tuple(weight_curve),
+            oracle_violations=self.oracle,
+        )

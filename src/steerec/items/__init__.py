@@ -1,0 +1,1 @@
+"""Items as text, as vectors and as token sequences."""

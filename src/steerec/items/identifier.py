@@ -1,0 +1,287 @@
+"""How items are written in tokens: one added token each, or their titles.
+
+A list is a line per item: marker (position), spelling, separator. Rows for training, prompts and tries are
+all built from these pieces, and pieces are tokenised once and concatenated as ids, never re-tokenised.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from steerec.errors import DataError, did_you_mean
+from steerec.items.titles import normalise, strip_number
+from steerec.items.trie import IntervalTrie
+
+Spelling = tuple[int, ...]
+Encode = Callable[[str], Sequence[int]]
+Decode = Callable[[list[int]], str]
+
+
+class Identifier(ABC):
+    """Token pieces of N items; immutable, and checked when it is built."""
+
+    name: ClassVar[str]
+    num_items: int
+    longest: int
+    """Longest spelling in tokens, without marker and separator."""
+    separator: Spelling
+    """Tokens that end a line."""
+
+    @abstractmethod
+    def spell(self, item: int) -> tuple[Spelling, ...]:
+        """Return all spellings of an item; the first is the one that rows and prompts use."""
+
+    @abstractmethod
+    def marker(self, position: int) -> Spelling:
+        """Return the tokens that begin line `position` (1-based)."""
+
+    @abstractmethod
+    def history(self, items: Sequence[int]) -> list[int]:
+        """Return the tokens of a history, oldest first: the same spellings, without positions."""
+
+    @abstractmethod
+    def parse(self, tokens: Sequence[int], decode: Decode) -> list[int | None]:
+        """Read a freely written answer.
+
+        Args:
+            tokens: the answer, without its end token.
+            decode: text of token ids, special tokens included.
+
+        Returns:
+            The items in the order written, repeats kept; None where something else stands.
+        """
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `identifier_from_dict` rebuilds it from, as plain JSON values."""
+
+    def line(self, position: int, item: int) -> list[int]:
+        """Return marker, first spelling and separator of one line."""
+        return [*self.marker(position), *self.spell(item)[0], *self.separator]
+
+    def answer(self, items: Sequence[int]) -> list[int]:
+        """Return the tokens of a list, without the token that ends an answer."""
+        return [token for j, item in enumerate(items, start=1) for token in self.line(j, item)]
+
+    def answer_length(self, count: int) -> int:
+        """Return how many tokens a list of `count` items may need at most, without the end token."""
+        return sum(len(self.marker(j)) for j in range(1, count + 1)) + count * self._longest_line
+
+    def largest_count(self, room: int) -> int:
+        """Return the largest count whose list fits in `room` tokens whatever its items; 0 if none does."""
+        count = 0
+        while (room := room - len(self.marker(count + 1)) - self._longest_line) >= 0:
+            count += 1
+        return count
+
+    @property
+    def _longest_line(self) -> int:
+        return self.longest + len(self.separator)
+
+    @cached_property
+    def trie(self) -> IntervalTrie:
+        """Spellings with their separator, which makes a title that begins another one end."""
+        leaves = [[(*form, *self.separator) for form in self.spell(i)] for i in range(self.num_items)]
+        return IntervalTrie(leaves)
+
+    def _check(self) -> None:
+        """Raise DataError unless every spelling leads back to its own item and to no other."""
+        if not self.trie.is_prefix_free:
+            raise DataError(
+                "A spelling with its separator begins another one, so its end could not be told. "
+                "Use a separator that no spelling contains."
+            )
+        for item in range(self.num_items):
+            for form in self.spell(item):
+                leaf = self.trie.find((*form, *self.separator))
+                assert leaf is not None
+                assert self.trie.items[leaf] == item
+
+
+class AtomicIdentifier(Identifier):
+    """Every item is one added token, every position one added slot token; lines need no separator."""
+
+    name = "atomic"
+
+    def __init__(self, *, num_items: int, first_item_id: int, first_slot_id: int, num_slots: int) -> None:
+        """Lay items and slots over two ranges of the vocabulary.
+
+        Args:
+            num_items: N; item i is token `first_item_id + i`.
+            first_item_id: token of item 0.
+            first_slot_id: token of position 1.
+            num_slots: positions with a token of their own; later positions share the last one.
+
+        Raises:
+            DataError: a number is out of range or the two ranges overlap.
+        """
+        if min(num_items, num_slots) < 1 or min(first_item_id, first_slot_id) < 0:
+            raise DataError(
+                f"An atomic identifier needs at least one item and one slot and no negative ids; got "
+                f"{num_items} items from id {first_item_id}, {num_slots} slots from id {first_slot_id}."
+            )
+        if first_item_id < first_slot_id + num_slots and first_slot_id < first_item_id + num_items:
+            raise DataError(
+                f"Item tokens {first_item_id}..{first_item_id + num_items - 1} and slot tokens "
+                f"{first_slot_id}..{first_slot_id + num_slots - 1} overlap; give each its own range."
+            )
+        self.num_items, self.num_slots = num_items, num_slots
+        self.first_item_id, self.first_slot_id = first_item_id, first_slot_id
+        self.longest, self.separator = 1, ()
+
+    def spell(self, item: int) -> tuple[Spelling, ...]:
+        """Return the item's one token."""
+        return ((self.first_item_id + _index(item, self.num_items),),)
+
+    def marker(self, position: int) -> Spelling:
+        """Return the slot token of a position."""
+        assert position >= 1
+        return (self.first_slot_id + min(position, self.num_slots) - 1,)
+
+    def history(self, items: Sequence[int]) -> list[int]:
+        """Return the item tokens, oldest first."""
+        return [self.spell(item)[0][0] for item in items]
+
+    def parse(self, tokens: Sequence[int], decode: Decode) -> list[int | None]:
+        """Read item tokens; slots are skipped, a run of other tokens is one unknown entry."""
+        entries: list[int | None] = []
+        in_unknown = False
+        for token in tokens:
+            item, slot = token - self.first_item_id, token - self.first_slot_id
+            known, marker = 0 <= item < self.num_items, 0 <= slot < self.num_slots
+            if known:
+                entries.append(int(item))
+            elif not marker and not in_unknown:
+                entries.append(None)
+            in_unknown = not known and not marker
+        return entries
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the name and the constructor's arguments."""
+        fields = ("name", "num_items", "first_item_id", "first_slot_id", "num_slots")
+        return {field: getattr(self, field) for field in fields}
+
+
+class TitleIdentifier(Identifier):
+    r"""Every item is its title: "1. Toy Story\n" is the pieces "1.", " Toy Story" and "\n".
+
+    The blank belongs to the title: byte-pair vocabularies hold words with the blank before them.
+    """
+
+    name = "title"
+
+    def __init__(self, texts: Sequence[str], encode: Encode, *, decode: Decode | None = None) -> None:
+        """Tokenise every title once.
+
+        Args:
+            texts: N titles, distinct after NFKC and blanks (see `items.titles.title_texts`).
+            encode: token ids of a text. It must add no special tokens, and must not read control tokens
+                out of titles (transformers: `add_special_tokens=False, split_special_tokens=True`).
+            decode: text of token ids; when given, every title must come back from its tokens.
+
+        Raises:
+            DataError: two titles are the same or are spelled the same, a title is empty or contains the
+                separator, or a title does not come back from its tokens.
+        """
+        self.texts = tuple(texts)
+        self.num_items = len(self.texts)
+        self._encode = encode
+        self._by_text = _distinct(self.texts)
+        self.separator = tuple(encode("\n"))
+        self._spellings = tuple(tuple(encode(f" {text}")) for text in self.texts)
+        self._bullet = tuple(encode("-"))
+        self._markers: dict[int, Spelling] = {}
+        self._check_spellings(decode)
+        self.longest = max(map(len, self._spellings))
+        self._check()
+
+    def spell(self, item: int) -> tuple[Spelling, ...]:
+        """Return the tokens of the title, with the blank before it."""
+        return (self._spellings[_index(item, self.num_items)],)
+
+    def marker(self, position: int) -> Spelling:
+        """Return the tokens of "3."."""
+        assert position >= 1
+        if position not in self._markers:
+            self._markers[position] = tuple(self._encode(f"{position}."))
+        return self._markers[position]
+
+    def history(self, items: Sequence[int]) -> list[int]:
+        r"""Return the tokens of "- Toy Story\n" for each item, oldest first."""
+        pieces = ((*self._bullet, *self.spell(item)[0], *self.separator) for item in items)
+        return [token for piece in pieces for token in piece]
+
+    def parse(self, tokens: Sequence[int], decode: Decode) -> list[int | None]:
+        """Read one title a line: NFKC, single blanks, a leading "3. " dropped, then the exact title."""
+        return [self._by_text.get(title) for title in _lines(decode(list(tokens)))]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the name and the titles."""
+        return {"name": self.name, "texts": list(self.texts)}
+
+    def _check_spellings(self, decode: Decode | None) -> None:
+        if not self.separator:
+            raise DataError("The tokenizer gives no token for a line break; titles need one to end.")
+        for text, tokens in zip(self.texts, self._spellings, strict=True):
+            if set(self.separator) & set(tokens):
+                raise DataError(
+                    f'The title "{text}" is spelled with a line-break token, so its end could not be told. '
+                    "Remove line breaks from titles (items.titles.title_texts does)."
+                )
+            if decode is not None and decode(list(tokens)) != f" {text}":
+                raise DataError(
+                    f'The title "{text}" comes back from its tokens as "{decode(list(tokens)).strip()}". '
+                    "Use a byte-level tokenizer, which can spell every title."
+                )
+
+
+def _distinct(texts: Sequence[str]) -> dict[str, int]:
+    items: dict[str, int] = {}
+    for item, text in enumerate(texts):
+        key = normalise(text)
+        if not key:
+            raise DataError(f"Item {item} has an empty title. Use items.titles.title_texts, which names it.")
+        other = items.setdefault(key, item)
+        if other != item:
+            raise DataError(
+                f'Items {other} and {item} have the same title "{text}". '
+                "Use items.titles.title_texts, which tells namesakes apart."
+            )
+    return items
+
+
+def _lines(text: str) -> Iterator[str]:
+    # not splitlines(): it also breaks at characters such as U+2028 that NFKC turns into blanks
+    for line in text.split("\n"):
+        if line.strip():
+            yield normalise(strip_number(line))
+
+
+def _index(item: int, num_items: int) -> int:
+    assert 0 <= item < num_items, f"item {item} of {num_items}"
+    return int(item)
+
+
+def identifier_from_dict(values: Mapping[str, Any], encode: Encode) -> Identifier:
+    """Rebuild an identifier from what `to_dict` returned.
+
+    Args:
+        values: the name and the arguments.
+        encode: token ids of a text; used by titles only.
+
+    Raises:
+        DataError: there is no identifier of that name.
+    """
+    name, arguments = values.get("name"), {key: value for key, value in values.items() if key != "name"}
+    if name not in IDENTIFIERS:
+        hint = did_you_mean(str(name), IDENTIFIERS)
+        raise DataError(f'There is no identifier "{name}".{hint} Identifiers: {", ".join(IDENTIFIERS)}.')
+    if name == "title":
+        return TitleIdentifier(arguments["texts"], encode)
+    return AtomicIdentifier(**arguments)
+
+
+IDENTIFIERS: dict[str, type[Identifier]] = {"atomic": AtomicIdentifier, "title": TitleIdentifier}

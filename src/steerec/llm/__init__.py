@@ -1,0 +1,1 @@
+"""Language models: building or loading one, its chat frame, packing and log-probabilities."""

@@ -1,0 +1,175 @@
+"""Packing: several short sequences share one row, and attention stays inside each of them.
+
+Legend: B rows, T tokens of a row, V vocabulary. A packed batch yields the same loss as a padded one (tested):
+positions restart at every sequence and the attention mask is causal and block-diagonal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from steerec.llm.copy_llama import CopyLlamaForCausalLM
+
+
+class Example(NamedTuple):
+    """One training sequence: its tokens and how much the prediction of each of them counts."""
+
+    tokens: tuple[int, ...]
+    weights: tuple[float, ...]
+    """Loss weight of predicting each token from those before it; the first is never predicted."""
+
+
+class PackedBatch(NamedTuple):
+    """Sequences laid side by side in rows of equal length."""
+
+    tokens: Tensor
+    """(B, T) int64; 0 in the padding."""
+    weights: Tensor
+    """(B, T) float32: weight of predicting this token from those before it; 0 at starts and in the padding."""
+    positions: Tensor
+    """(B, T) int64, restarting at 0 with every sequence."""
+    segments: Tensor
+    """(B, T) int64: number of the sequence within its row; -1 in the padding."""
+    places: tuple[tuple[int, int], ...]
+    """(row, column) of the first token of every sequence, in the order given."""
+    num_tokens: int
+    """Tokens that are not padding."""
+
+
+def plan_rows(lengths: Sequence[int], capacity: int) -> list[list[int]]:
+    """Assign sequences to rows, longest first, each to the first row with room (first-fit decreasing).
+
+    Args:
+        lengths: tokens of each sequence, at most `capacity`.
+        capacity: tokens of a row.
+
+    Returns:
+        Indices into `lengths`, row by row; every index occurs once.
+
+    Raises:
+        ValueError: a sequence is longer than a row.
+
+    Example:
+        >>> plan_rows([3, 5, 2, 4], 8)
+        [[1, 0], [3, 2]]
+    """
+    rows: list[list[int]] = []
+    room: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if lengths[index] > capacity:
+            raise ValueError(
+                f"A sequence of {lengths[index]} tokens does not fit a row of {capacity} tokens."
+            )
+        row = next((r for r, free in enumerate(room) if free >= lengths[index]), None)
+        if row is None:
+            rows.append([])
+            room.append(capacity)
+            row = len(rows) - 1
+        rows[row].append(index)
+        room[row] -= lengths[index]
+    return rows
+
+
+def pack(examples: Sequence[Example], capacity: int) -> PackedBatch:
+    """Pack examples into as few rows as first-fit decreasing finds.
+
+    Args:
+        examples: sequences with loss weights.
+        capacity: tokens of a row; rows are cut to the fullest one.
+
+    Returns:
+        The batch.
+    """
+    rows = plan_rows([len(example.tokens) for example in examples], capacity)
+    return _lay_out(examples, rows)
+
+
+def pad(examples: Sequence[Example]) -> PackedBatch:
+    """Give every example a row of its own: the slow definition that `pack` is tested against."""
+    return _lay_out(examples, [[index] for index in range(len(examples))])
+
+
+def _lay_out(examples: Sequence[Example], rows: Sequence[Sequence[int]]) -> PackedBatch:
+    width = max(sum(len(examples[i].tokens) for i in row) for row in rows)
+    tokens = torch.zeros(len(rows), width, dtype=torch.int64)
+    weights = torch.zeros(len(rows), width)
+    positions = torch.zeros(len(rows), width, dtype=torch.int64)
+    segments = torch.full((len(rows), width), -1, dtype=torch.int64)
+    places = [(0, 0)] * len(examples)
+    for r, row in enumerate(rows):
+        start = 0
+        for number, index in enumerate(row):
+            end = start + len(examples[index].tokens)
+            tokens[r, start:end] = torch.tensor(examples[index].tokens)
+            weights[r, start:end] = torch.tensor(examples[index].weights)
+            weights[r, start] = 0.0
+            positions[r, start:end] = torch.arange(end - start)
+            segments[r, start:end] = number
+            places[index] = (r, start)
+            start = end
+    num_tokens = sum(len(example.tokens) for example in examples)
+    return PackedBatch(tokens, weights, positions, segments, tuple(places), num_tokens)
+
+
+def block_causal_mask(segments: Tensor) -> Tensor:
+    """Return which token may attend to which: earlier ones of the same sequence, and itself.
+
+    Args:
+        segments: (B, T) int64 sequence numbers within the row; -1 in the padding (padding attends to padding,
+            which keeps the softmax finite and touches no sequence).
+
+    Returns:
+        (B, 1, T, T) bool, True where attention is allowed.
+    """
+    same = segments[:, :, None] == segments[:, None, :]  # (B, T, T)
+    return torch.tril(same)[:, None]
+
+
+def hidden_states(model: nn.Module, batch: PackedBatch) -> Tensor:
+    """Return the last hidden states of a Hugging Face causal model, (B, T, D), before its output head."""
+    body = model.get_decoder() if hasattr(model, "get_decoder") else model.base_model
+    output = body(
+        input_ids=batch.tokens,
+        attention_mask=block_causal_mask(batch.segments),
+        position_ids=batch.positions,
+        use_cache=False,
+    )
+    states: Tensor = output.last_hidden_state
+    return states
+
+
+def target_logits(model: nn.Module, batch: PackedBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Run the model and apply its head only where a token is predicted with weight.
+
+    Args:
+        model: a Hugging Face causal model.
+        batch: packed sequences.
+
+    Returns:
+        Logits (M, V) float32 of the M weighted predictions in row-major order, their targets (M,) int64 and
+        the flat index (M,) of the *predicted* token in the (B, T) batch.
+    """
+    states = hidden_states(model, batch)
+    places = (batch.weights.flatten() > 0).nonzero()[
+        :, 0
+    ]  # index of the predicted token; the state is one before
+    head = model.get_output_embeddings()
+    logits: Tensor = head(states.flatten(0, 1)[places - 1])
+    return logits.float(), batch.tokens.flatten()[places], places
+
+
+def weighted_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted sum of cross-entropies, a scalar.
+
+    Args:
+        logits: (M, V).
+        targets: (M,) int64.
+        weights: (M,) float32.
+    """
+    losses = functional.cross_entropy(logits, targets, reduction="none")  # (M,)
+    return (losses * weights).sum()

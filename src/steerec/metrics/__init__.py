@@ -1,0 +1,1 @@
+"""Pure ranking metrics and the one registry of their names."""

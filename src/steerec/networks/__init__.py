@@ -1,0 +1,1 @@
+"""Plain torch modules, without training and without data."""

@@ -1,0 +1,1 @@
+"""The catalogue: one function per published system, built from the blocks of the other folders."""

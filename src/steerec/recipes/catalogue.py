@@ -1,0 +1,52 @@
+"""The names of all recipes, imported on demand."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from steerec.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from steerec.run import RunConfig
+
+RECIPES = {
+    "controllable-tiny": "steerec.recipes.controllable:tiny",
+    "controllable-tiny-titles": "steerec.recipes.controllable:tiny_titles",
+    "controllable-smollm2": "steerec.recipes.controllable:smollm2",
+    "reclm-gen-sft": "steerec.recipes.reclm:gen_sft",
+    "sasrec": "steerec.recipes.conventional:sasrec",
+    "floor": "steerec.recipes.conventional:floor",
+}
+
+
+def load_recipe(name: str) -> RunConfig:
+    """Return the configuration that a recipe stands for.
+
+    Raises:
+        ConfigError: there is no recipe of that name.
+    """
+    if name not in RECIPES:
+        hint = did_you_mean(name, RECIPES)
+        raise ConfigError(f'There is no recipe "{name}".{hint} Recipes: {", ".join(RECIPES)}.')
+    module, function = RECIPES[name].split(":")
+    config: RunConfig = getattr(import_module(module), function)()
+    return config
+
+
+def describe() -> list[dict[str, Any]]:
+    """Return one record per recipe, as `steerec list --json` prints them."""
+    records = []
+    for name in RECIPES:
+        paper = load_recipe(name).paper
+        records.append(
+            {
+                "name": name,
+                "system": list(paper.systems),
+                "state": paper.state,
+                "reported": paper.reported,
+                "ours": paper.ours,
+                "command": f"steerec run {name}",
+            }
+        )
+    return records

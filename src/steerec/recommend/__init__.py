@@ -1,0 +1,1 @@
+"""Conventional recommenders with one interface, exact control on top of any of them."""

@@ -1,0 +1,139 @@
+"""The conventional recommenders of a table, fitted together, and the teacher among them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pydantic
+
+from steerec.artifacts import read_json, write_json
+from steerec.config import Config
+from steerec.data.catalog import Catalog
+from steerec.data.split import Split
+from steerec.errors import ConfigError, did_you_mean
+from steerec.progress import clock
+from steerec.recommend.ensemble import Ensemble, EnsembleConfig
+from steerec.recommend.recommender import Recommender
+from steerec.recommend.sasrec import SASRec, SASRecConfig
+from steerec.recommend.table import RECOMMENDERS, load_recommender
+from steerec.recommend.validation import Validation
+
+logger = logging.getLogger("steerec")
+FILE = "panel.json"
+
+
+class PanelConfig(Config):
+    """Which recommenders stand in the table and may teach."""
+
+    rows: tuple[str, ...] = ("popularity", "item-knn", "floor", "sasrec")
+    """Names in `RECOMMENDERS`, in table order."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the recommenders that draw random numbers; their first one may teach."""
+    sasrec: SASRecConfig = SASRecConfig()
+    ensemble: EnsembleConfig | None = EnsembleConfig()
+    """How scores are combined into a further candidate for the teacher; None leaves that out."""
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in self.rows:
+            if name not in RECOMMENDERS:
+                hint = did_you_mean(name, RECOMMENDERS)
+                raise ConfigError(
+                    f'There is no recommender "{name}".{hint} Recommenders: {", ".join(RECOMMENDERS)}.'
+                )
+        if not self.rows or not self.seeds:
+            raise ValueError("a panel needs at least one row and one seed")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """A fitted panel.
+
+    Attributes:
+        rows: row name -> one recommender per seed (one alone where nothing is random).
+        teacher: the best single recommender or ensemble on validation.
+        teacher_folder: its folder, relative to the panel's.
+        seconds: seconds of fitting, by row.
+        validation: ndcg@10 on validation, by candidate.
+    """
+
+    rows: dict[str, list[Recommender]]
+    teacher: Recommender
+    teacher_folder: str
+    seconds: dict[str, float]
+    validation: dict[str, float]
+
+
+def fit_panel(split: Split, config: PanelConfig, folder: Path) -> None:
+    """Fit every row and choose the teacher on validation; what is already saved in `folder` is kept.
+
+    Args:
+        split: the split; fitted on its training part, chosen on its validation part.
+        config: which recommenders.
+        folder: receives a folder per recommender and `panel.json`.
+    """
+    fitted, seconds = _fit_rows(split, config, folder)
+    validation = Validation.of(split)
+    candidates = {names[0]: load_recommender(folder / names[0], split.catalog) for names in fitted.values()}
+    scored = {name: validation.metrics(one.scores(validation.histories)) for name, one in candidates.items()}
+    if config.ensemble is not None and len(candidates) > 1:
+        start = time.monotonic()
+        members = [one for one in candidates.values() if one.name != "popularity"]
+        ensemble = Ensemble(config.ensemble, members=members).fit(split)
+        ensemble.save_pretrained(folder / "ensemble")
+        scored["ensemble"] = validation.metrics(ensemble.scores(validation.histories))
+        seconds["ensemble"] = time.monotonic() - start
+    teacher = max(scored, key=lambda name: scored[name]["ndcg@10"])
+    for name, metrics in scored.items():
+        logger.info("%s: validation NDCG@10 %.4f", name, metrics["ndcg@10"])
+    logger.info("teacher: %s (best validation NDCG@10)", teacher)
+    record = {"rows": fitted, "teacher": teacher, "seconds": seconds, "validation": scored}
+    write_json(folder / FILE, record)
+
+
+def _fit_rows(
+    split: Split, config: PanelConfig, folder: Path
+) -> tuple[dict[str, list[str]], dict[str, float]]:
+    fitted: dict[str, list[str]] = {}
+    seconds: dict[str, float] = {}
+    for name in config.rows:
+        start = time.monotonic()
+        fitted[name] = []
+        for seed in config.seeds if name == SASRec.name else config.seeds[:1]:
+            place = f"{name}-{seed}" if name == SASRec.name else name
+            fitted[name].append(place)
+            if not (folder / place / "done.json").is_file():
+                recommender = _build(name, config, seed).fit(split, folder / place / "training")
+                recommender.save_pretrained(folder / place)
+                write_json(folder / place / "done.json", {"seconds": time.monotonic() - start})
+        seconds[name] = sum(read_json(folder / place / "done.json")["seconds"] for place in fitted[name])
+        logger.info("%s: fitted in %s", name, clock(seconds[name]))
+    return fitted, seconds
+
+
+def _build(name: str, config: PanelConfig, seed: int) -> Recommender:
+    if name == SASRec.name:
+        training = config.sasrec.training.replace(seed=seed)
+        return SASRec(config.sasrec.replace(training=training))
+    return RECOMMENDERS[name]()
+
+
+def load_panel(folder: Path, catalog: Catalog) -> Panel:
+    """Load what `fit_panel` wrote."""
+    record: dict[str, Any] = read_json(folder / FILE)
+    rows = {
+        name: [load_recommender(folder / place, catalog) for place in places]
+        for name, places in record["rows"].items()
+    }
+    return Panel(
+        rows=rows,
+        teacher=load_recommender(folder / record["teacher"], catalog),
+        teacher_folder=record["teacher"],
+        seconds=record["seconds"],
+        validation={name: metrics["ndcg@10"] for name, metrics in record["validation"].items()},
+    )

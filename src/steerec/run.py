@@ -1,0 +1,282 @@
+"""READ FIRST: what a run is made of, and the pipeline as plain calls, one per stage.
+
+Every stage has a folder and a manifest in the run's folder. A finished stage is skipped while nothing it
+depends on has changed; a killed one goes on where it stopped. `run` looks at validation only.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+
+from steerec.align.sft import SFTConfig, fine_tune
+from steerec.artifacts import StageResult, read_json, run_stage, write_json
+from steerec.config import Config
+from steerec.data.source import SOURCES, load_source
+from steerec.data.split import Split, make_split
+from steerec.decode.weight import DecodeConfig, choose_weight
+from steerec.errors import SteerecError
+from steerec.evaluate.control import load_cases
+from steerec.evaluate.looks import count_look
+from steerec.evaluate.plots import plot_obedience, plot_training, plot_weights
+from steerec.evaluate.report import Report
+from steerec.evaluate.session import Contestants, EvaluationConfig, Session
+from steerec.evaluate.table import markdown
+from steerec.instruct.evaluation_requests import RequestsConfig, build_requests
+from steerec.instruct.mixture import MixtureConfig
+from steerec.instruct.rows import build_rows
+from steerec.llm.build import LanguageModelConfig, build_language_model
+from steerec.llm.language_model import LanguageModel
+from steerec.progress import clock
+from steerec.recipes.paper import Paper
+from steerec.recommend.panel import Panel, PanelConfig, fit_panel, load_panel
+from steerec.serve.engine import SERVING
+from steerec.understand.keyword import KeywordReader
+from steerec.understand.neighbours import embedder_if_installed
+
+logger = logging.getLogger("steerec")
+
+Part = Literal["valid", "test"]
+
+
+class DataConfig(Config):
+    """Which log, which filter, which split."""
+
+    source: str = "ml-100k"
+    """A built-in source, or a folder of canonical Parquet made by `steerec data import`."""
+    options: dict[str, Any] = pydantic.Field(default_factory=dict)
+    """What the source takes, such as `{"user_core": 5, "item_core": 5}` or `{"path": "ml-1m.zip"}`."""
+    split: Literal["leave_last_out", "last_five", "temporal"] = "leave_last_out"
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"source": value} if isinstance(value, str) else value
+
+
+class RunConfig(Config):
+    """One run, complete: what a recipe returns and `steerec show` prints."""
+
+    recipe: str
+    paper: Paper
+    data: DataConfig = DataConfig()
+    panel: PanelConfig = PanelConfig()
+    """The conventional recommenders of the table, and the teacher."""
+    instruct: MixtureConfig | None = None
+    """Instruction data; None together with `llm` and `sft` makes a run without a language model."""
+    llm: LanguageModelConfig | None = None
+    sft: SFTConfig | None = None
+    decode: DecodeConfig = DecodeConfig()
+    """Beam, and the weights of the teacher term among which validation chooses."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    seed: int = 0
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> RunConfig:
+        parts = (self.instruct, self.llm, self.sft)
+        if any(part is None for part in parts) and any(part is not None for part in parts):
+            raise ValueError("instruct, llm and sft belong together: give all three, or none of them")
+        return self
+
+
+def run(config: RunConfig, folder: Path) -> Report:
+    """Run the pipeline, reusing what is there, and evaluate on validation.
+
+    Args:
+        config: what to run.
+        folder: where the run lives; made if absent.
+
+    Returns:
+        The validation report, also at `folder/report.json`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "config.json", config)
+    data = prepare_data(config, folder)
+    teacher = train_teacher(config, folder, data)
+    requests = draw_requests(config, folder, teacher)
+    if config.llm is not None:
+        rows = write_instructions(config, folder, teacher)
+        model = tune_language_model(config, folder, teacher, rows)
+        weigh_teacher(config, folder, model)
+    publish(config, folder)
+    del requests
+    return evaluate(folder, "valid", command=f"steerec run {config.recipe}")
+
+
+def prepare_data(config: RunConfig, folder: Path) -> StageResult:
+    """Load the log, apply the k-core, split it; writes `data/` with items.parquet."""
+
+    def build(out: Path) -> None:
+        source, options = config.data.source, config.data.options
+        if source not in SOURCES and Path(source).is_dir():
+            source, options = "folder", {"path": source, **options}
+        make_split(load_source(source, **options), config.data.split).save(out)
+
+    return _stage(folder, "data", "steerec.data.source", {"data": config.data}, build)
+
+
+def train_teacher(config: RunConfig, folder: Path, data: StageResult) -> StageResult:
+    """Fit the conventional recommenders; the best one or ensemble on validation is the teacher."""
+
+    def build(out: Path) -> None:
+        fit_panel(_split(folder), config.panel, out)
+
+    return _stage(
+        folder, "recommend", "steerec.recommend.panel", {"data": data.key, "panel": config.panel}, build
+    )
+
+
+def draw_requests(config: RunConfig, folder: Path, teacher: StageResult) -> StageResult:
+    """Draw the fixed control requests of validation and test; every row of the table answers the same."""
+    evaluation = config.evaluation
+
+    def build(out: Path) -> None:
+        split, scores = _split(folder), _panel(folder).teacher.scores
+        for part, count in (("valid", evaluation.num_valid_requests), ("test", evaluation.num_requests)):
+            wanted = RequestsConfig(num_requests=count, seed=evaluation.seed)
+            build_requests(split, part, scores, wanted, out / f"{part}.parquet")
+
+    inputs = {"teacher": teacher.key, "evaluation": evaluation}
+    return _stage(folder, "requests", "steerec.instruct.evaluation_requests", inputs, build)
+
+
+def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) -> StageResult:
+    """Write instruction rows: prompts, and answers that the teacher ranks and the request rules."""
+    assert config.instruct is not None
+    mixture = config.instruct
+
+    def build(out: Path) -> None:
+        build_rows(_split(folder), _panel(folder).teacher.scores, mixture, out)
+
+    inputs = {"teacher": teacher.key, "instruct": mixture}
+    return _stage(folder, "instruct", "steerec.instruct.rows", inputs, build)
+
+
+def tune_language_model(
+    config: RunConfig, folder: Path, teacher: StageResult, rows: StageResult
+) -> StageResult:
+    """Build or load the language model and fine-tune it on the rows."""
+    assert config.llm is not None
+    assert config.sft is not None
+    llm, sft = config.llm, config.sft
+
+    def build(out: Path) -> None:
+        split = _split(folder)
+        lm = build_language_model(llm, split.catalog, _panel(folder).teacher, seed=config.seed)
+        fine_tune(lm, rows.folder, sft, out, split=split).save_pretrained(out / "model")
+
+    inputs = {"rows": rows.key, "llm": llm, "sft": sft, "seed": config.seed}
+    return _stage(folder, "sft", "steerec.align.sft", inputs, build)
+
+
+def weigh_teacher(config: RunConfig, folder: Path, model: StageResult) -> StageResult:
+    """Choose the weight of the teacher term on validation."""
+
+    def build(out: Path) -> None:
+        split = _split(folder)
+        lm = LanguageModel.from_pretrained(folder / "sft" / "model", split.catalog)
+        curve = choose_weight(lm, split, _panel(folder).teacher, config.decode, config.seed)
+        write_json(out / "weights.json", curve)
+
+    return _stage(
+        folder, "decode", "steerec.decode.weight", {"model": model.key, "decode": config.decode}, build
+    )
+
+
+def publish(config: RunConfig, folder: Path) -> None:
+    """Write what `Recommender.from_pretrained` needs to know."""
+    panel = read_json(folder / "recommend" / "panel.json")
+    weights = read_json(folder / "decode" / "weights.json") if config.llm is not None else None
+    record = {
+        "schema": 1,
+        "teacher": f"recommend/{panel['teacher']}",
+        "language_model": "sft/model" if config.llm is not None else None,
+        "weight": weights["weight"] if weights else 0.0,
+        "beam": config.decode.beam,
+    }
+    write_json(folder / SERVING, record)
+
+
+def evaluate(folder: Path, part: Part, *, command: str | None = None) -> Report:
+    """Evaluate a finished run on validation or test; a look at test is counted, a repeated one reused.
+
+    Args:
+        folder: a finished run.
+        part: "valid" or "test".
+        command: what to name under the table; default: the `steerec eval` command.
+
+    Returns:
+        The report, also at `folder/report.json`.
+
+    Raises:
+        SteerecError: the folder is not a finished run.
+    """
+    if not (folder / SERVING).is_file():
+        raise SteerecError(
+            f"{folder} is not a finished run (no {SERVING}). Make one with `steerec run RECIPE`."
+        )
+    config = RunConfig.model_validate(read_json(folder / "config.json"))
+    said = command or f"steerec eval {folder}" + (" --test" if part == "test" else "")
+
+    def build(out: Path) -> None:
+        _evaluate(config, folder, part, said).save(out / "report.json")
+
+    stages = ("data", "recommend", "requests", "sft", "decode")
+    manifests = {name: folder / name / "manifest.json" for name in stages}
+    keys = {name: read_json(path)["key"] for name, path in manifests.items() if path.is_file()}
+    result = _stage(folder, f"evaluate-{part}", "steerec.evaluate.session", {"stages": keys}, build)
+    report = Report.load(result.folder / "report.json")
+    report.save(folder / "report.json")
+    (folder / "report.md").write_text(markdown(report), encoding="utf-8")
+    _draw(folder, report)
+    return report
+
+
+def _evaluate(config: RunConfig, folder: Path, part: Part, command: str) -> Report:
+    split, panel, serving = _split(folder), _panel(folder), read_json(folder / SERVING)
+    lm = None
+    if serving["language_model"] is not None:
+        lm = LanguageModel.from_pretrained(folder / serving["language_model"], split.catalog)
+    contestants = Contestants(
+        split=split,
+        rows=panel.rows,
+        seeds=config.panel.seeds,
+        teacher=panel.teacher,
+        reader=KeywordReader(split.catalog, embedder_if_installed()),
+        lm=lm,
+        weight=serving["weight"],
+        beam=serving["beam"],
+        seconds=panel.seconds,
+    )
+    looks = count_look(folder / "data", split.hash, config.recipe) if part == "test" else 0
+    cases = load_cases(folder / "requests" / f"{part}.parquet", split, part)
+    session = Session(contestants, part, cases, config.evaluation)
+    session.evaluate()
+    curve = read_json(folder / "decode" / "weights.json")["curve"] if lm is not None else []
+    return session.report(looks=looks, command=command, weight_curve=curve, dataset=config.data.source)
+
+
+def _draw(folder: Path, report: Report) -> None:
+    plot_obedience(report, folder / "obedience.png")
+    plot_weights(report.weight_curve, folder / "weights.png")
+    trained = sorted(folder.glob("recommend/*/training/metrics.jsonl"))
+    logs = {path.parent.parent.name: path for path in trained}
+    plot_training({**logs, "sft": folder / "sft" / "metrics.jsonl"}, folder / "training.png")
+
+
+def _stage(folder: Path, name: str, module: str, inputs: dict[str, Any], build: Any) -> StageResult:
+    result = run_stage(folder / name, module=module, inputs=inputs, build=build)
+    how = f"reused (took {clock(result.seconds)})" if result.skipped else f"done in {clock(result.seconds)}"
+    logger.info("%s: %s", name, how)
+    return result
+
+
+def _split(folder: Path) -> Split:
+    return Split.load(folder / "data")
+
+
+def _panel(folder: Path) -> Panel:
+    return load_panel(folder / "recommend", _split(folder).catalog)

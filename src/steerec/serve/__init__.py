@@ -1,0 +1,1 @@
+"""Answering requests from a finished run: the facade, off-line batches."""

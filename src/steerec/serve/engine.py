@@ -1,0 +1,241 @@
+"""`steerec.Recommender`: a finished run that answers requests, each list with its certificate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+from steerec.artifacts import read_json
+from steerec.control.certificate import Certificate, certify
+from steerec.control.phrases import render
+from steerec.control.refusal import refuse
+from steerec.control.request import Request, compile_request, wishes
+from steerec.data.catalog import Catalog
+from steerec.decode.constrained import decode_lists
+from steerec.errors import InfeasibleRequest, SteerecError
+from steerec.llm.language_model import LanguageModel
+from steerec.recommend.recommender import Recommender as Conventional
+from steerec.recommend.table import load_recommender
+from steerec.seeding import numpy_rng
+from steerec.understand.keyword import KeywordReader
+from steerec.understand.neighbours import embedder_if_installed
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.console import RenderableType
+
+    from steerec.control.problem import Problem
+
+SERVING = "serving.json"
+
+
+class Item(NamedTuple):
+    """One recommended item."""
+
+    item_id: str
+    title: str
+    """As people see it: "The Usual Suspects (1995)"."""
+    score: float
+    """Log-probability of the item at its place plus teacher term and wishes; comparable within a list."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommendation:
+    """A list and the proof that it does what was asked."""
+
+    items: tuple[Item, ...]
+    certificate: Certificate
+    history: tuple[str, ...]
+    """Item ids of the history it was made for."""
+    words: str | None
+    """The sentence it answers, when the request came in words."""
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return a frame `rank, item_id, title, score`."""
+        import polars as pl
+
+        columns = {"rank": range(1, len(self.items) + 1)} | {
+            name: [getattr(item, name) for item in self.items] for name in Item._fields
+        }
+        return pl.DataFrame(columns)
+
+    def to_json(self) -> str:
+        """Return JSON with items, history and certificate; `steerec eval RUN --verify FILE` reads it."""
+        record = {
+            "items": [item._asdict() for item in self.items],
+            "history": list(self.history),
+            "words": self.words,
+            "certificate": self.certificate.model_dump(mode="json", by_alias=True),
+        }
+        return json.dumps(record, indent=2, ensure_ascii=False)
+
+    def render(self) -> RenderableType:
+        """Return the list and its certificate for a terminal."""
+        from steerec.serve.card import recommendation_card
+
+        return recommendation_card(self)
+
+
+class Recommender:
+    """A finished run. Without a language model it answers with the teacher under exact control.
+
+    Example:
+        >>> rec = Recommender.from_pretrained(Path("runs/demo"))  # doctest: +SKIP
+        >>> rec.recommend(history=["Fargo (1996)"], request=Request(count=3))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        teacher: Conventional,
+        lm: LanguageModel | None = None,
+        *,
+        weight: float = 0.0,
+        beam: int = 8,
+        folder: Path | None = None,
+    ) -> None:
+        self.catalog, self.teacher, self.lm = catalog, teacher, lm
+        self.weight, self.beam, self.folder = weight, beam, folder
+        self._reader: KeywordReader | None = None
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Load a run.
+
+        Args:
+            folder: such as "runs/demo".
+
+        Raises:
+            SteerecError: the folder is not a finished run.
+        """
+        folder = Path(folder)
+        if not (folder / SERVING).is_file():
+            raise SteerecError(
+                f"{folder} is not a finished run: it has no {SERVING}. Make one with `steerec demo` or "
+                "`steerec run RECIPE`; a run that was stopped goes on when its command is repeated."
+            )
+        serving = read_json(folder / SERVING)
+        catalog = Catalog.load(folder / "data")
+        teacher = load_recommender(folder / serving["teacher"], catalog)
+        lm = None
+        if serving["language_model"] is not None:
+            lm = LanguageModel.from_pretrained(folder / serving["language_model"], catalog)
+        return cls(catalog, teacher, lm, weight=serving["weight"], beam=serving["beam"], folder=folder)
+
+    def recommend(self, history: Sequence[str] = (), request: Request | str | None = None) -> Recommendation:
+        """Answer one request.
+
+        Args:
+            history: titles or ids of what the user has seen, oldest first.
+            request: a `Request`, a sentence, or None for ten recommendations.
+
+        Returns:
+            The list with its certificate.
+
+        Raises:
+            InfeasibleRequest: no list satisfies it; has `.conflict` and `.relaxation`.
+            RequestError: a title, column or value is unknown.
+        """
+        return self.recommend_batch([history], [request])[0]
+
+    def recommend_batch(
+        self, histories: Sequence[Sequence[str]], requests: Sequence[Request | str | None]
+    ) -> list[Recommendation]:
+        """Answer many requests in one pass; same arguments, one of each per answer."""
+        if len(histories) != len(requests):
+            raise ValueError(f"{len(histories)} histories and {len(requests)} requests: give one of each.")
+        past = [[self.catalog.resolve(reference) for reference in history] for history in histories]
+        return self.answer(past, requests)
+
+    def answer(
+        self, past: Sequence[Sequence[int]], requests: Sequence[Request | str | None]
+    ) -> list[Recommendation]:
+        """Answer requests for histories given as item indices."""
+        read = [self._understand(request) for request in requests]
+        problems = [self._compile(request, seen) for (request, _, _), seen in zip(read, past, strict=True)]
+        lists = self._lists(past, read, problems)
+        return [
+            self._recommendation(items, scores, request, words, unplaced, seen)
+            for (items, scores), (request, words, unplaced), seen in zip(lists, read, past, strict=True)
+        ]
+
+    def _understand(self, request: Request | str | None) -> tuple[Request, str | None, list[str]]:
+        if isinstance(request, str):
+            if self._reader is None:
+                self._reader = KeywordReader(self.catalog, embedder_if_installed())
+            understood, unplaced = self._reader.read(request)
+            return understood, request, unplaced
+        return request or Request(), None, []
+
+    def _compile(self, request: Request, seen: Sequence[int]) -> Problem:
+        problem = compile_request(request, self.catalog, list(seen))
+        refuse(request, self.catalog, problem)
+        return problem
+
+    def _lists(
+        self,
+        past: Sequence[Sequence[int]],
+        read: Sequence[tuple[Request, str | None, list[str]]],
+        problems: Sequence[Problem],
+    ) -> list[tuple[list[int], list[float]]]:
+        histories = [np.asarray(seen, dtype=np.int64) for seen in past]
+        scores = self.teacher.scores(histories)  # (B, N)
+        wished = np.stack([wishes(request, self.catalog) for request, _, _ in read])  # (B, N)
+        if self.lm is None:
+            from steerec.control.optimum import best_list
+
+            totals = scores + wished
+            lists = [best_list(problem, row) for problem, row in zip(problems, totals, strict=True)]
+            return [
+                ([int(i) for i in items], [float(row[i]) for i in items])
+                for items, row in zip(lists, totals, strict=True)
+            ]
+        sentences = [words or self._sentence(request) for request, words, _ in read]
+        prompts = [
+            self.lm.encode_prompt(seen, sentence, request.count)
+            for seen, sentence, (request, _, _) in zip(past, sentences, read, strict=True)
+        ]
+        decoded = decode_lists(
+            self.lm,
+            prompts,
+            problems,
+            beam=self.beam,
+            teacher_scores=scores,
+            weight=self.weight,
+            wishes=wished,
+        )
+        return [(list(one.items), list(one.scores)) for one in decoded]
+
+    def _sentence(self, request: Request) -> str:
+        return render(request, self.catalog, numpy_rng(request.seed or 0, "serve"), split="train")
+
+    def _recommendation(
+        self,
+        items: Sequence[int],
+        scores: Sequence[float],
+        request: Request,
+        words: str | None,
+        unplaced: Sequence[str],
+        seen: Sequence[int],
+    ) -> Recommendation:
+        certificate = certify(request, self.catalog, list(items), list(seen), unplaced=tuple(unplaced))
+        assert certificate.satisfied, "a list that violates its request must never leave the engine"
+        shown = (
+            Item(self.catalog.item_ids[i], self.catalog.displays[i], round(score, 4))
+            for i, score in zip(items, scores, strict=True)
+        )
+        history = tuple(self.catalog.item_ids[i] for i in seen)
+        return Recommendation(items=tuple(shown), certificate=certificate, history=history, words=words)
+
+
+def load_json_request(record: Any) -> Request:
+    """Return the request of parsed JSON."""
+    return Request.from_json(json.dumps(record))
+
+
+__all__ = ["InfeasibleRequest", "Item", "Recommendation", "Recommender"]

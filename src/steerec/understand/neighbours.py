@@ -1,0 +1,67 @@
+"""The nearest category values of a word that no value spells: "scary" is near Horror, if an embedder says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Embedder = Callable[[list[str]], NDArray[np.float32]]
+"""Texts (n) to vectors (n, d) float32; `steerec.items.vectors.TextEncoder` is one."""
+
+
+class Neighbours:
+    """Category values by embedding.
+
+    A word is placed at a value when their cosine is at least `floor` and the best value leads the second by at
+    least `margin`; both vectors are taken relative to the mean value, so that what all values share ("films")
+    does not count.
+    """
+
+    def __init__(
+        self, values: Sequence[str], embed: Embedder, noun: str, *, floor: float = 0.45, margin: float = 0.05
+    ) -> None:
+        """Embed the values once.
+
+        Args:
+            values: (V,) distinct names of values.
+            embed: texts to vectors.
+            noun: what items are called, in the plural; puts a bare word in context.
+            floor: least cosine, -1..1.
+            margin: least lead over the second value, 0..2.
+        """
+        self.values = tuple(values)
+        self._embed, self._noun = embed, noun
+        self._floor, self._margin = floor, margin
+        vectors = self._vectors(self.values)  # (V, D)
+        self._mean = vectors.mean(axis=0, keepdims=True)
+        self._matrix = _unit(vectors - self._mean)
+        self._known: dict[str, str | None] = {}
+
+    def nearest(self, word: str) -> str | None:
+        """Return the value that a word or short phrase means, or None when no value is near enough."""
+        if word not in self._known:
+            self._known[word] = self._search(word)
+        return self._known[word]
+
+    def ranked(self, word: str) -> list[tuple[str, float]]:
+        """Return every value with its cosine, nearest first; ties in the order of `values`."""
+        cosine = self._matrix @ _unit(self._vectors((word,)) - self._mean)[0]
+        order = np.argsort(-cosine, kind="stable")
+        return [(self.values[place], float(cosine[place])) for place in order]
+
+    def _search(self, word: str) -> str | None:
+        if not self.values:
+            return None
+        (best, cosine), *others = self.ranked(word)
+        lead = cosine - others[0][1] if others else 2.0
+        return best if cosine >= self._floor and lead >= self._margin else None
+
+    def _vectors(self, words: Sequence[str]) -> NDArray[np.float32]:
+        return np.asarray(self._embed([f"{word} {self._noun}" for word in words]), dtype=np.float32)
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return (vectors / np.maximum(norms, 1e-12)).astype(np.float32)

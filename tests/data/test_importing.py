@@ -1,0 +1,419 @@
+import gzip
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steerec.data.dataset import Dataset
+from steerec.data.import_report import ImportReport
+from steerec.data.importing import clean_ids, import_dataset, read_dataset
+from steerec.errors import DataError
+
+LOG = "user_id,item_id,rating,timestamp\nu1,a,5,881250949\nu1,b,3,881250950\nu1,c,4,881250951\nu2,a,1,881250952\n"
+ITEMS = 'item_id,title,year\na,Heat,1995\nb,"Net, The",1995\nc,Ran,1985\nd,Unseen,2000\n'
+
+
+class Files:
+    """Writes the two files of an import and runs it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def read(self, log: str | bytes = LOG, items: str | bytes | None = ITEMS, **options: Any) -> Dataset:
+        log_name, item_name = options.pop("log_name", "log.csv"), options.pop("item_name", "items.csv")
+        item_path = None if items is None else self.write(item_name, items)
+        return read_dataset(self.write(log_name, log), item_path, **options)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def report(dataset: Dataset) -> ImportReport:
+    return ImportReport(**dataset.report)
+
+
+def sequences(dataset: Dataset) -> list[tuple[str, str]]:
+    return dataset.interactions.select("user_id", "item_id").rows()
+
+
+PLAIN = [("u1", "a"), ("u1", "b"), ("u1", "c"), ("u2", "a")]
+SAME = {
+    "tabs": ("log.tsv", LOG.replace(",", "\t")),
+    "semicolons": ("log.csv", LOG.replace(",", ";")),
+    "aliases": ("log.csv", LOG.replace("user_id", "userId").replace("item_id", "movieId")),
+    "byte order mark": ("log.csv", b"\xef\xbb\xbf" + LOG.encode()),
+    "windows lines": ("log.csv", LOG.replace("\n", "\r\n")),
+    "gzip": ("log.csv.gz", gzip.compress(LOG.encode())),
+    "u.data": ("u.data", "\n".join(LOG.replace(",", "\t").split("\n")[1:])),
+    "ratings.dat": ("ratings.dat", "\n".join(LOG.replace(",", "::").split("\n")[1:])),
+    "recbole": (
+        "x.inter",
+        LOG.replace(
+            "user_id,item_id,rating,timestamp", "user_id:token,item_id:token,rating:float,timestamp:float"
+        ).replace(",", "\t"),
+    ),
+    "jsonl": (
+        "log.jsonl",
+        "\n".join(
+            json.dumps(dict(zip(LOG.split("\n")[0].split(","), line.split(","), strict=True)))
+            for line in LOG.strip().split("\n")[1:]
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("form", SAME)
+def test_every_form_of_a_log_reads_the_same(files: Files, form: str) -> None:
+    name, content = SAME[form]
+    read = files.read(content, log_name=name)
+    assert sequences(read) == PLAIN
+    assert read.interactions["rating"].to_list() == [5.0, 3.0, 4.0, 1.0]
+    assert read.interactions["timestamp"].dt.epoch("s").to_list() == [881250949 + k for k in range(4)]
+    assert report(read).time_unit == "s"
+
+
+def test_parquet_reads_the_same(files: Files, tmp_path: Path) -> None:
+    frame = pl.DataFrame({"user": [1, 1], "item": [7.0, 8.0], "ts": [881250949000, 881250950000]})
+    frame.write_parquet(tmp_path / "log.parquet")
+    pl.DataFrame({"item": [7, 8], "name": ["x", "y"]}).write_parquet(tmp_path / "items.parquet")
+    read = read_dataset(tmp_path / "log.parquet", tmp_path / "items.parquet")
+    assert sequences(read) == [("1", "7"), ("1", "8")]
+    assert report(read).time_unit == "ms"
+    assert report(read).columns == {"user_id": "user", "item_id": "item", "timestamp": "ts"}
+    assert report(read).item_columns == {"item_id": "item", "title": "name"}
+
+
+def test_import_writes_a_dataset_that_loads_as_reported(files: Files, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    found = import_dataset(files.write("log.csv", LOG), files.write("items.csv", ITEMS), out)
+    loaded = Dataset.load(out)
+    assert sequences(loaded) == PLAIN
+    assert loaded.name == found.source == "out"
+    assert report(loaded) == found
+    assert loaded.catalog.displays == ("Heat (1995)", "The Net (1995)", "Ran (1985)", "Unseen (2000)")
+    assert found.types == {"year": "number"}
+    assert found.files["log.csv"] == "text (commas, UTF-8)"
+    assert sorted(path.name for path in out.iterdir()) == [
+        "interactions.parquet",
+        "items.json",
+        "items.parquet",
+        "report.json",
+    ]
+    # A second import takes the first one's place.
+    assert (
+        import_dataset(tmp_path / "log.csv", tmp_path / "items.csv", out, min_rating=4).funnel[-1].rows == 2
+    )
+    assert Dataset.load(out).interactions.height == 2
+
+
+def test_attributes_of_every_type(files: Files) -> None:
+    header = "item_id,title,genres,price,added,brand,path,note,any,items,zip\n"
+    rows = [
+        "a,x,Comedy|Drama,$1.50,2020-01-02,Acme,A > B,,p,q,01234",
+        'b,y,Drama,"$1,200.00",2020-01-03,Bolt,A,,p,q,01235',
+        "c,z,(no genres listed),$3,2020-01-04,,A > C > D,,p,q,01236",
+    ]
+    read = files.read(items=header + "\n".join(rows))
+    catalog, found = read.catalog, report(read)
+    assert found.types == {
+        "categories": "categories",
+        "price": "number",
+        "added": "date",
+        "brand": "category",
+        "path": "path",
+        "any_": "category",
+        "items_": "category",
+        "zip": "category",
+    }
+    assert found.item_columns["categories"] == "genres"
+    assert catalog.frame["categories"].to_list() == [["Comedy", "Drama"], ["Drama"], None]
+    assert catalog.frame["price"].to_list() == [1.5, 1200.0, 3.0]
+    assert catalog.frame["brand"].to_list() == ["Acme", "Bolt", None]
+    assert catalog.frame["path"].to_list() == [["A", "B"], ["A"], ["A", "C", "D"]]
+    assert catalog.frame["zip"].to_list() == ["01234", "01235", "01236"]
+    assert found.messages == (
+        'Item column "any" is now "any_": requests use the word "any" themselves.',
+        'Item column "items" is now "items_": requests use the word "items" themselves.',
+        'Item column "note" was left out: it is empty.',
+    )
+
+
+def test_lists_written_as_text(files: Files) -> None:
+    rows = "a\tx\t['Comedy', 'Drama']\t[[Shoes & Co,Men, Women],[Other]]\nb\ty\t[]\t[[Hats]]\nc\tz\t['Horror']\t[[Hats]]\n"
+    catalog = files.read(items="item_id\ttitle\ttags\tcategory_path\n" + rows, item_name="items.tsv").catalog
+    assert catalog.frame["tags"].to_list() == [["Comedy", "Drama"], None, ["Horror"]]
+    assert catalog.frame["category_path"].to_list() == [["Shoes & Co", "Men, Women"], ["Hats"], ["Hats"]]
+
+
+def test_bad_years_become_null_and_are_counted(files: Files) -> None:
+    rows = [f"i{k},t{k},{1950 + k}" for k in range(40)] + ["a,x,unkonwn", "b,y,V", "c,z,20010"]
+    read = files.read(items="item_id,title,year\n" + "\n".join(rows), types={"year": "number"})
+    assert read.catalog.columns["year"] == "number"
+    assert read.catalog.frame["year"].null_count() == 3
+    assert report(read).nulls == {"year": 3}
+
+
+def test_the_year_is_split_off_titles_that_end_in_one(files: Files) -> None:
+    read = files.read(items='movieId,title\na,Heat (1995)\nb,"Net, The (1995)"\nc,Ran\n')
+    assert read.catalog.titles == ("Heat (1995)", "Net, The (1995)", "Ran")
+    assert read.catalog.displays == ("Heat (1995)", "The Net (1995)", "Ran")
+    assert read.catalog.frame["year"].to_list() == [1995, 1995, None]
+    assert read.catalog.noun == "films"
+    assert report(read).messages == ('2 of 3 titles end in a year: it is now the number column "year" too.',)
+
+
+def test_recbole_items(files: Files) -> None:
+    header = "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\tmass:float\n"
+    rows = 'a\tThe "Big" Heat\t1953\tCrime Drama\t1.5\nb\tRan\t1985\tWar\tx\nc\tX\t1990\tWar Drama\t2\n'
+    read = files.read(items=header + rows, item_name="x.item")
+    assert read.catalog.titles == ('The "Big" Heat', "Ran", "X")
+    assert read.catalog.frame["categories"].to_list() == [["Crime", "Drama"], ["War"], ["War", "Drama"]]
+    assert read.catalog.frame["mass"].to_list() == [1.5, None, 2.0]
+    assert report(read).nulls == {"mass": 1}
+
+
+def test_latin_1_is_read_and_said(files: Files) -> None:
+    read = files.read(items="item_id,title\na,Misérables\nb,y\nc,z\n".encode("latin-1"))
+    assert read.catalog.titles[0] == "Misérables"
+    assert report(read).messages == ("items.csv is not UTF-8: it was read as Latin-1.",)
+
+
+def test_u_item_is_read_like_the_source(files: Files) -> None:
+    flags = "|".join("1" if k in (5, 8) else "0" for k in range(19))
+    lines = f"a|Net, The (1995)|01-Jan-1995||http://x|{flags}\nb|unknown||||{flags}\nc|Mépris (1963)|x||y|{flags}\n"
+    read = files.read(items=lines.encode("latin-1"), item_name="u.item")
+    assert read.catalog.titles == ("Net, The", "unknown", "Mépris")
+    assert read.catalog.frame["year"].to_list() == [1995, None, 1963]
+    assert read.catalog.frame["categories"].to_list() == [["Comedy", "Drama"]] * 3
+
+
+def test_without_an_item_table_items_are_what_the_log_names(files: Files) -> None:
+    read = files.read("user,item,title\nu,a,Heat\nu,b,Ran\n", items=None)
+    assert read.catalog.titles == ("Heat", "Ran")
+    assert "neither time nor position" in report(read).messages[0]
+    assert read.interactions["position"].to_list() == [0, 1]
+
+
+def test_untitled_and_repeated_items(files: Files) -> None:
+    read = files.read(items="item_id,title\na,\nb,y\nb,y\nc,z\n")
+    assert read.catalog.titles == ("a", "y", "z")
+    assert report(read).messages == (
+        "1 rows of the item table repeat another: left out.",
+        "1 items have no title: their id stands in for it.",
+    )
+
+
+def test_funnel_names_each_filter_and_its_option(files: Files) -> None:
+    log = LOG + "u1,a,2,881250999\n,a,5,881250952\nu2,zzz,5,881250953\nu3,b,,881250954\n"
+    found = report(
+        files.read(
+            log, drop_invalid=True, drop_unknown_items=True, min_rating=2, duplicates="last", user_core=2
+        )
+    )
+    assert [(step.step, step.rows, step.users, step.items, step.option) for step in found.funnel] == [
+        ("read", 8, 3, 4, ""),
+        ("rows without id or time dropped", 7, 3, 4, "drop_invalid="),
+        ("unknown items dropped", 6, 3, 3, "drop_unknown_items="),
+        ("rating below 2 dropped", 4, 1, 3, "min_rating="),
+        ("only the last of (user, item)", 3, 1, 3, "duplicates="),
+        ("core: users 2, items 0 (0 rounds)", 3, 1, 3, "user_core= item_core="),
+    ]
+
+
+def test_duplicates_keep_first_or_last_in_time_and_file_order(files: Files) -> None:
+    log = "user_id,item_id,timestamp\nu,a,30\nu,b,20\nu,a,10\nu,c,40\nu,b,20\n"
+    assert sequences(files.read(log)) == [("u", item) for item in "abacb"]
+    assert sequences(files.read(log, duplicates="first")) == [("u", item) for item in "bac"]
+    assert sequences(files.read(log, duplicates="last")) == [("u", item) for item in "acb"]
+
+
+def test_only_items_in_log(files: Files) -> None:
+    assert files.read(only_items_in_log=True).catalog.item_ids == ("a", "b", "c")
+    assert report(files.read()).integrity.cold_items == 1
+
+
+def test_unreadable_ratings_are_null_and_counted(files: Files) -> None:
+    read = files.read(LOG.replace("a,5", "a,five"))
+    assert read.interactions["rating"].to_list() == [None, 3.0, 4.0, 1.0]
+    assert report(read).nulls == {"rating": 1}
+
+
+ROWS = LOG.split("\n", 1)[1]
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "empty log": ({"log": ""}, r"log.csv is empty. Give a file with at least one row"),
+    "only a header": ({"log": "user_id,item_id\n"}, r"has columns \(user_id, item_id\) but no rows"),
+    "empty items": ({"items": " \n"}, "items.csv is empty"),
+    "no user": (
+        {"log": LOG.replace("user_id", "who")},
+        r'log has no column for user_id. Its columns: who, item_id.*columns=\{"user_id": "..."\}',
+    ),
+    "no title": (
+        {"items": ITEMS.replace("title", "headline")},
+        r'item table has no column for title. .*item_columns=\{"title": "..."\}',
+    ),
+    "wrong column": (
+        {"columns": {"user_id": "usr"}},
+        r'"usr", but the log has no such column. Did you mean "user_id"',
+    ),
+    "wrong field": (
+        {"columns": {"usr_id": "x"}},
+        r'field "usr_id", which the log does not have. Did you mean "user_id"',
+    ),
+    "no header": (
+        {"log": "1,2,3\n4,5,6\n"},
+        r"has no header and 3 columns, .* first row is 1, 2, 3. Name them: names",
+    ),
+    "wrong names": (
+        {"log": ROWS, "names": ("user_id", "item_id")},
+        r"has 4 columns, but 2 names: user_id, item_id",
+    ),
+    "missing ids": (
+        {"log": LOG + ",a,1,881250953\nNaN,a,1,881250953\nu,null,1,881250954\n"},
+        r"Of 7 rows of the log, 2 have no user id \(row 5, 6\); 1 have no item id \(row 7\).*drop_invalid=True",
+    ),
+    "bad times": (
+        {"log": LOG + "u1,a,5,soon\n"},
+        r"Of 5 rows of the log, 1 have no timestamp that can be read \(row 5\)",
+    ),
+    "no time at all": ({"log": LOG.replace("88125", "x")}, "4 have no timestamp that can be read"),
+    "negative times": ({"log": LOG + "u1,a,5,-7\n"}, r"1 have a negative timestamp \(row 5\)"),
+    "unknown items": (
+        {"log": LOG + "u1,zz,5,881250953\nu2,zz,5,881250953\nu2,yy,1,881250954\n"},
+        r"2 items of the log are not in the item table \(3 interactions\), such as zz, yy.*drop_unknown_items=True",
+    ),
+    "missing item id": ({"items": ITEMS + ",Lost,1990\n"}, "1 of 5 rows of the item table have no item id"),
+    "repeated item": (
+        {"items": ITEMS + "a,Other,1990\n"},
+        "1 item ids stand in more than one row .* such as a",
+    ),
+    "min_rating without ratings": (
+        {"log": "user_id,item_id\nu,a\n", "min_rating": 3},
+        "min_rating is set, but the log has no rating column",
+    ),
+    "nothing left": (
+        {"min_rating": 9},
+        r"No interaction is left \(read: 4 rows; .* rating below 9 dropped: 0 rows\). Change the option min_rating",
+    ),
+    "nothing in the core": ({"user_core": 9}, "No interaction is left .* Change the option user_core"),
+    "ragged rows": (
+        {"log": LOG + "u1,a,5,881250949,too,many\n"},
+        "cannot be read as a table: .* same number of fields",
+    ),
+    "broken JSON": (
+        {"log": '{"user_id": 1}\n{"user', "log_name": "log.jsonl"},
+        r"Line 2 of .* is no JSON .*JSONL has",
+    ),
+    "JSON list": ({"log": "[1]\n[2]\n", "log_name": "log.jsonl"}, "lines that are no JSON objects"),
+    "broken gzip": (
+        {"log": b"\x1f\x8b123", "log_name": "log.csv.gz"},
+        "cannot be read: .* Copy or download it again",
+    ),
+    "broken Parquet": (
+        {"log": b"PAR1", "log_name": "log.parquet"},
+        "no readable Parquet file; it may be truncated",
+    ),
+    "unknown format": (
+        {"log_name": "log.xlsx"},
+        r'log.xlsx has the extension ".xlsx", which is not known. Formats: CSV',
+    ),
+    "wrong encoding": (
+        {"items": ITEMS.replace("Heat", "Été").encode("latin-1"), "encoding": "UTF-8"},
+        'not in the encoding "UTF-8": .* Leave encoding out',
+    ),
+    "unknown encoding": ({"encoding": "klingon"}, 'not in the encoding "klingon"'),
+    "unknown option": ({"min_ratings": 3}, 'Import option "min_ratings" = 3: .* Options: name, noun'),
+    "wrong option": ({"user_core": -1}, 'Import option "user_core" = -1: .*greater than or equal to 0'),
+    "wrong type": (
+        {"types": {"yeer": "number"}},
+        'type is given for "yeer", which is no attribute .* Did you mean "year"',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_clear_error_and_leaves_nothing(files: Files, tmp_path: Path, case: str) -> None:
+    options, message = BAD[case]
+    options = {"log_name": "log.csv", "item_name": "items.csv", "log": LOG, "items": ITEMS, **options}
+    log = files.write(options.pop("log_name"), options.pop("log"))
+    items = files.write(options.pop("item_name"), options.pop("items"))
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(DataError, match=message) as caught:
+        import_dataset(log, items, tmp_path / "out", **options)
+    assert "Traceback" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_out_must_be_the_imports_own(files: Files, tmp_path: Path) -> None:
+    log, items = files.write("log.csv", LOG), files.write("items.csv", ITEMS)
+    with pytest.raises(
+        DataError, match=r"holds files that are not an import's \(items.csv, log.csv\).*new or empty"
+    ):
+        import_dataset(log, items, tmp_path)
+    with pytest.raises(DataError, match="is a file; the import writes a folder"):
+        import_dataset(log, items, log)
+    with pytest.raises(
+        DataError, match=r"There is no file .*absent.csv. Give the path of an existing file: CSV"
+    ):
+        import_dataset(tmp_path / "absent.csv", items, tmp_path / "out")
+
+
+def test_ids() -> None:
+    assert clean_ids(pl.Series([1.0, 2.0])).to_list() == ["1", "2"]
+    assert clean_ids(pl.Series(["1.0", "2.0", None])).to_list() == ["1", "2", None]
+    assert clean_ids(pl.Series([1.5, float("nan")])).to_list() == ["1.5", None]
+    assert clean_ids(pl.Series([1.0, float("nan")])).to_list() == ["1", None]
+    assert clean_ids(pl.Series([" 007 ", "NaN", ""])).to_list() == ["007", None, None]
+
+
+FUZZ = st.text("uitem_id,tlrag123\n\t|:\"'é\0[]{}- ", max_size=80)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    log=FUZZ,
+    items=FUZZ,
+    name=st.sampled_from(["x.csv", "x.inter", "u.data", "x.dat", "x.jsonl", "u.item", "x.parquet"]),
+)
+def test_any_bytes_are_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, log: str, items: str, name: str
+) -> None:
+    files = Files(tmp_path_factory.mktemp("fuzz"))
+    for log_text, item_text in (
+        (log, ITEMS),
+        (LOG, items),
+        ("user_id,item_id\n" + log, "item_id,title\n" + items),
+    ):
+        with suppress(DataError):
+            files.read(log_text, items=item_text, item_name=name, drop_unknown_items=True)
+        with suppress(DataError):
+            files.read(log_text, items=None, log_name=name, drop_invalid=True)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=6)
+        ),
+        min_size=1,
+    )
+)
+def test_titles_survive_a_csv(tmp_path_factory: pytest.TempPathFactory, titles: list[tuple[str]]) -> None:
+    folder = tmp_path_factory.mktemp("csv")
+    names = [f"x{title}" for (title,) in titles]
+    frame = pl.DataFrame({"item_id": [f"i{k}" for k in range(len(names))], "title": names})
+    frame.write_csv(folder / "items.csv", quote_style="always")
+    (folder / "log.csv").write_text("user_id,item_id\nu,i0\n")
+    assert list(read_dataset(folder / "log.csv", folder / "items.csv").catalog.titles) == names

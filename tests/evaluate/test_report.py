@@ -1,0 +1,102 @@
+"""The report: round trip, order of rows, tables, plots, and the counter of looks at a test split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from steerec.artifacts import read_json
+from steerec.evaluate.looks import count_look
+from steerec.evaluate.plots import plot_obedience, plot_training, plot_weights
+from steerec.evaluate.report import Comparison, Facts, Metric, Report, Row, in_order
+from steerec.evaluate.table import markdown, render
+
+
+def _metric(mean: float) -> Metric:
+    return Metric(mean=mean, low=mean - 0.01, high=mean + 0.01, n=50)
+
+
+def _row(name: str, ndcg: float, obeys: float | None = None) -> Row:
+    metrics = {"ndcg@10": _metric(ndcg), "hr@10": _metric(2 * ndcg)}
+    if obeys is not None:
+        metrics |= {
+            "control_satisfaction@k": _metric(obeys),
+            "control_satisfaction@k:unseen": _metric(obeys - 0.1),
+            "control_satisfaction@k:kind:include_category": _metric(obeys),
+            "control_satisfaction@k:kind:include_category:unseen": _metric(obeys - 0.1),
+            "ndcg@10:control": _metric(ndcg),
+        }
+    return Row(name=name, split="test", seeds=(0,), metrics=metrics)
+
+
+@pytest.fixture
+def report() -> Report:
+    facts = Facts(
+        dataset="toy", split="leave_last_out", split_hash="0123456789abcdef", history_policy="history masked",
+        num_users=50, num_items=20, num_interactions=900, num_points=50, num_requests=8,
+        target_admissible=0.75, looks=2, hardware="2 cores", date="2026-11-23", commit="abc",
+        command="steerec demo",
+    )  # fmt: skip
+    rows = in_order([_row("lm-free", 0.1, 0.6), _row("popularity", 0.05), _row("teacher", 0.12, 0.3)])
+    pair = Comparison(
+        row="lm-free", reference="teacher", metric="ndcg@10",
+        difference=Metric(mean=-0.02, low=-0.03, high=-0.01, n=50),
+    )  # fmt: skip
+    return Report(facts=facts, rows=rows, comparisons=(pair,), oracle_violations={"lm-free": 0})
+
+
+def test_the_json_has_the_documented_form_and_round_trips(report: Report, tmp_path: Path) -> None:
+    report.save(tmp_path / "report.json")
+    raw = read_json(tmp_path / "report.json")
+    assert raw["schema"] == 1
+    assert raw["rows"][0]["metrics"]["ndcg@10"] == {
+        "mean": 0.05,
+        "low": 0.04,
+        "high": pytest.approx(0.06),
+        "n": 50,
+    }
+    assert [row["name"] for row in raw["rows"]] == ["popularity", "teacher", "lm-free"]
+    assert Report.load(tmp_path / "report.json") == report
+
+
+def test_both_tables_say_the_same(report: Report) -> None:
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(render(report))
+    text, marked = console.export_text(), markdown(report)
+    for needle in (
+        "0.120 [0.110, 0.130]", "60.0 %", "include category", "60 / 50", "history masked", "0123456789ab",
+        "Looks at this test split so far: 2",
+        "-0.0200 [-0.0300, -0.0100] (lower)", "target admissible in 75%",
+        "lm-free: 0 lists with a violation",
+    ):  # fmt: skip
+        assert needle in text
+        assert needle in marked
+    assert marked.startswith("**toy, test split**")
+
+
+@pytest.mark.parametrize(("low", "high", "verdict"), [(0.1, 0.2, "higher"), (-0.2, -0.1, "lower"),
+                                                      (-0.1, 0.1, "no difference shown")])  # fmt: skip
+def test_a_verdict_needs_an_interval_without_zero(low: float, high: float, verdict: str) -> None:
+    metric = Metric(mean=(low + high) / 2, low=low, high=high, n=9)
+    assert Comparison(row="a", reference="b", metric="ndcg@10", difference=metric).verdict == verdict
+
+
+def test_plots_are_pictures_or_say_that_there_is_nothing(report: Report, tmp_path: Path) -> None:
+    log = tmp_path / "metrics.jsonl"
+    log.write_text('{"step": 0, "sft/loss": 2.0}\n{"step": 9, "sft/loss": 1.0, "sft/ndcg@10": 0.1}\n')
+    assert plot_obedience(report, tmp_path / "a.png")
+    assert plot_training({"sft": log, "absent": tmp_path / "no"}, tmp_path / "b.png")
+    assert plot_weights([{"weight": 0.0, "ndcg@10": 0.1, "teacher": 0.12}], tmp_path / "c.png")
+    for name in "abc":
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert not plot_weights([], tmp_path / "d.png")
+    assert not plot_training({}, tmp_path / "d.png")
+    assert not (tmp_path / "d.png").exists()
+
+
+def test_looks_are_counted_per_split(tmp_path: Path) -> None:
+    assert [count_look(tmp_path, "h1", "demo"), count_look(tmp_path, "h1", "demo")] == [1, 2]
+    assert count_look(tmp_path, "h2", "demo") == 1
+    assert len(read_json(tmp_path / "test_looks.json")["h1"]) == 2
