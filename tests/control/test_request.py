@@ -34,7 +34,13 @@ def test_the_request_of_the_design_compiles_to_its_numbers() -> None:
     request = Request.from_json(DESIGN)
     problem = compile_request(request, SHELF)
     numbers = [(q.control, q.lower, q.upper, q.first, q.last) for q in problem.quotas]
-    assert numbers == [(0, 5, 10, 1, 10), (1, 0, 0, 1, 10), (2, 10, 10, 1, 10), (3, 0, 2, 1, 10), (5, 1, 3, 1, 3)]
+    assert numbers == [
+        (0, 5, 10, 1, 10),
+        (1, 0, 0, 1, 10),
+        (2, 10, 10, 1, 10),
+        (3, 0, 2, 1, 10),
+        (5, 1, 3, 1, 3),
+    ]
     assert [ids(quota.mask) for quota in problem.quotas] == ["begi", "a", "hij", "cdehi", "f"]
     assert [(c.control, c.limit) for c in problem.caps] == [(4, 2)]
     assert problem.allowed.all()
@@ -163,8 +169,14 @@ def test_what_is_no_request_is_refused(fields: dict[str, object], message: str) 
         (b"\xff", "The text is no JSON that can be read"),
         ('{"count": ' + "1" * 5000 + "}", "The text is no JSON that can be read"),
         ('{"seed": 1.5}', "seed: a whole number from 0 up is needed"),
-        ('{"controls": [{"where": {"year": 1}, "share_about": 1e-999999999}]}', "a share is a number like 0.3"),
-        ('{"controls": [{"where": {"year": 1e999}, "at_least": 1}]}', "takes a string, a number or an ISO date"),
+        (
+            '{"controls": [{"where": {"year": 1}, "share_about": 1e-999999999}]}',
+            "a share is a number like 0.3",
+        ),
+        (
+            '{"controls": [{"where": {"year": 1e999}, "at_least": 1}]}',
+            "takes a string, a number or an ISO date",
+        ),
     ],
 )
 def test_what_is_no_json_request_is_refused(text: str | bytes, message: str) -> None:
@@ -183,7 +195,9 @@ def test_seen_and_excluded_act_on_works_and_candidates_on_items() -> None:
     excluded = compile_request(Request(exclude=["d", "Clue"]), SHELF)
     assert ids(excluded.blocked_exclude) == "cde"
     assert ids(excluded.allowed) == "abfghij"
-    chosen = compile_request(Request(candidates=["d", "Fargo (1996)", "Alien"], exclude=["Alien"]), SHELF, [8])
+    chosen = compile_request(
+        Request(candidates=["d", "Fargo (1996)", "Alien"], exclude=["Alien"]), SHELF, [8]
+    )
     assert ids(~chosen.blocked_candidates) == "adi"
     assert ids(chosen.allowed) == "d"
 
@@ -275,7 +289,9 @@ def test_controls_load_no_torch() -> None:
 
 
 def test_replace_checks_again() -> None:
-    request = Request(count=10, controls=[at_least(2, "Comedy", within=(1, 8)), share_at_least("1/3", "Drama")])
+    request = Request(
+        count=10, controls=[at_least(2, "Comedy", within=(1, 8)), share_at_least("1/3", "Drama")]
+    )
     assert request.replace(count=8).controls == request.controls
     with pytest.raises(RequestError, match="ends after position 7"):
         request.replace(count=7)

@@ -43,8 +43,10 @@ def arrange(cells: Cells, chosen: list[int], values: NDArray[np.float64], first:
     listed: list[int] = []
     witness = complete(own, state)
     for position in range(cells.count):
+        if state.length[own.segment[position] :].sum() == state.length[own.segment[position]] and not places:
+            return listed + ranked  # one segment is left: no row can tell its positions apart
         if position in places:
-            listed.append(places[position])
+            listed.append(places.pop(position))
             continue
         item, state, witness = _next(own, state, witness, item_face, ranked, int(own.segment[position]))
         ranked.remove(item)

@@ -22,8 +22,8 @@ LOWER = ("at_least", "exactly", "share_at_least", "share_more_than", "share_abou
 UPPER = ("at_most", "exactly", "share_at_most", "share_less_than", "share_about")
 """Fields that set an upper bound."""
 
-_DECIMAL = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,2})?")
-_RATIO = re.compile(r"(\d{1,40})\s*/\s*(\d{1,40})")
+_DECIMAL = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?")
+_RATIO = re.compile(r"(\d{1,1100})\s*/\s*(\d{1,1100})")  # wide enough for what a decimal is written back as
 
 
 def read_share(value: object) -> Fraction | None:

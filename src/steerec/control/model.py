@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steerec.control.cells import Cells, State, join_bits
+from steerec.control.cells import Cells, State, join_bits, relabel
 from steerec.control.problem import BoolArray, IntArray
 
 
@@ -129,13 +129,17 @@ def _pools(classes: IntArray, cell: IntArray, supply: IntArray) -> tuple[IntArra
     if (count <= 1).all():
         totals = np.bincount(classes, weights=supply[cell]).astype(np.int64)
         return classes, np.arange(totals.size), totals
+    shown: dict[int, set[int]] = {}
+    for one, kind in zip(cell.tolist(), classes.tolist(), strict=True):
+        shown.setdefault(one, set()).add(kind)
     kinds: dict[tuple[int, ...], int] = {}
-    cell_pool = np.full(supply.size, -1, dtype=np.int64)
-    for one in np.unique(cell):
-        kind = tuple(np.unique(classes[cell == one]).tolist())
-        cell_pool[one] = kinds.setdefault(kind, len(kinds))
-    held = cell_pool >= 0
+    cell_pool = np.zeros(supply.size, dtype=np.int64)
+    for one, kind_set in shown.items():
+        cell_pool[one] = kinds.setdefault(tuple(sorted(kind_set)), len(kinds))
+    held = count > 0
     totals = np.bincount(cell_pool[held], weights=supply[held]).astype(np.int64)
     width = int(classes.max()) + 1
-    distinct, variable = np.unique(cell_pool[cell] * width + classes, return_inverse=True)
-    return variable.astype(np.int64), distinct // width, totals
+    variable = relabel(cell_pool[cell] * width + classes)
+    pool = np.zeros(int(variable.max()) + 1, dtype=np.int64)
+    pool[variable] = cell_pool[cell]
+    return variable, pool, totals

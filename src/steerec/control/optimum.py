@@ -197,7 +197,7 @@ def _entries(
     items = np.concatenate(list(_by_score(values, variable >= 0, order)))
     if forced is not None:
         items = np.append(forced, items[cells.work[items] != cells.work[forced]])
-    items = items[np.argsort(variable[items].astype(np.int16), kind="stable")]  # by variable, best first
+    items = items[np.argsort(variable[items].astype(np.min_scalar_type(model.pool.size)), kind="stable")]  # by variable, best first
     times = np.bincount(cells.work[items])
     twin = np.flatnonzero(times[cells.work[items]] > 1)
     if twin.size:

@@ -11,7 +11,7 @@ from steerec.control.control import Cap, Control
 from steerec.control.feasibility import is_feasible
 from steerec.control.problem import Problem
 from steerec.control.request import Request, compile_request
-from steerec.control.statement import state_control, state_where
+from steerec.control.statement import state_control, state_place, state_where
 from steerec.control.wording import alternatives, spoken_column
 from steerec.data.catalog import Catalog
 from steerec.errors import InfeasibleRequest
@@ -21,8 +21,6 @@ _BLOCKED = {
     "exclude": "what the request excludes is left out",
     "candidates": "only the candidates may be chosen",
 }
-_MAX_TRIES = 64
-"""Shorter lists to try; a refusal is to come in milliseconds."""
 
 
 def refuse(request: Request, catalog: Catalog, problem: Problem) -> None:
@@ -40,48 +38,61 @@ def refuse(request: Request, catalog: Catalog, problem: Problem) -> None:
     if is_feasible(problem):
         return
     conflict, relaxation = explain(problem)
-    available = _num_works(problem.allowed, problem)
-    if available < problem.count:
-        message = _too_many(request, catalog, problem, available)
+    if _num_works(problem.allowed, problem) < problem.count:
+        # shares mean other numbers at another count, which the compiled problem no longer knows
+        relaxation = replace(relaxation, largest_count=largest_count(request, catalog, problem))
+        message = _too_many(catalog, problem, relaxation)
     else:
         message = f"{_reason(request, catalog, problem, conflict)} {_offer(request, catalog, relaxation)}"
     raise InfeasibleRequest(message.strip(), conflict=conflict, relaxation=relaxation)
 
 
-def largest_count(request: Request, catalog: Catalog, problem: Problem) -> int | None:
-    """Return the largest count below the request's that some list satisfies, or None where none was found.
+def largest_count(request: Request, catalog: Catalog, problem: Problem) -> int:
+    """Return the largest count below the request's that some list satisfies, or 0 where there is none.
 
-    Counts are tried from the number of available works down, at most 64 of them.
+    Args:
+        request: what was asked.
+        catalog: the N items.
+        problem: the request compiled for the user; its allowed items count.
     """
     most = min(problem.count - 1, _num_works(problem.allowed, problem))
     controls = [control for control in request.controls if isinstance(control, Control)]
     least = max([1, *(control.within[1] for control in controls if control.within)])
-    for count in range(most, max(least, most - _MAX_TRIES + 1) - 1, -1):
-        shorter = compile_request(request.replace(count=count, candidates=None, exclude=()), catalog)
+    masks = [quota.mask for quota in problem.quotas]
+    inside = [_num_works(mask & problem.allowed, problem) for mask in masks]
+    outside = [_num_works(~mask & problem.allowed, problem) for mask in masks]
+    open_request = request.replace(candidates=None, exclude=())
+    for count in range(most, least - 1, -1):
+        shorter = compile_request(open_request.replace(count=count), catalog)
+        if any(
+            quota.lower > inside[place] or quota.last - quota.first + 1 - quota.upper > outside[place]
+            for place, quota in enumerate(shorter.quotas)
+        ):
+            continue  # too few works on one side: no need to ask the solver
         if is_feasible(replace(shorter, allowed=problem.allowed)):
             return count
-    return None
+    return 0
 
 
 def _num_works(items: np.ndarray, problem: Problem) -> int:
     return int(np.unique(problem.work[items]).size)
 
 
-def _too_many(request: Request, catalog: Catalog, problem: Problem, available: int) -> str:
+def _too_many(catalog: Catalog, problem: Problem, relaxation: Relaxation) -> str:
+    available = _num_works(problem.allowed, problem)
     blocked = [name for name in _BLOCKED if getattr(problem, f"blocked_{name}").any()]
-    why = f" ({'; '.join(_BLOCKED[name] for name in blocked)})" if blocked else ""
-    count = largest_count(request, catalog, problem)
-    offer = f"Ask for at most {count}." if count else "Allow more of them first."
+    why = f" when {alternatives([_BLOCKED[name] for name in blocked], 'and')}" if blocked else ""
     nouns = catalog.singular if available == 1 else catalog.noun
-    can = "can" if available else "can still"
     number = f"Only {available}" if available else "No"
-    return f"{number} {nouns} {can} be recommended{why}, and {problem.count} are asked for. {offer}"
+    offer = f"The largest count that works is {relaxation.largest_count}."
+    if not relaxation.largest_count:
+        offer = "No shorter list satisfies the controls either: let more be recommended."
+    return f"{number} {nouns} can be recommended{why}, and the request asks for {problem.count}. {offer}"
 
 
 def _reason(request: Request, catalog: Catalog, problem: Problem, conflict: Conflict) -> str:
     """Say which controls contradict each other, and what rules of the request narrow them."""
-    controls = [(place, request.controls[place]) for place in conflict.controls]
-    named = [f'"{state_control(control, catalog)}" (controls[{place}])' for place, control in controls]
+    named = [f'"{state_control(request.controls[place], catalog)}"' for place in conflict.controls]
     rules = [_BLOCKED[name] for name in conflict.names if name in _BLOCKED]
     why = f" when {alternatives(rules, 'and')}" if rules else ""
     size = f"{problem.count} {catalog.singular if problem.count == 1 else catalog.noun}"
@@ -112,15 +123,12 @@ def _change(change: Change, request: Request, catalog: Catalog) -> str:
     control = request.controls[change.control]
     if isinstance(control, Cap):
         column = spoken_column(control.each, catalog)
-        return f"allow {change.new} {catalog.noun} of one {column} instead of {change.old}"
-    which = state_where(control.where, catalog)
-    place = _place(control)
+        nouns = catalog.singular if change.new == 1 else catalog.noun
+        return f"allow {change.new} {nouns} of one {column} instead of {change.old}"
+    which = state_where(control.where, catalog, singular=change.new == 1)
+    place = state_place(control)
     if change.bound == "upper":
         return f"allow {change.new} {which} instead of {change.old}{place}"
     if change.new == 0:
         return f'do without "{state_control(control, catalog)}"'
     return f"ask for at least {change.new} {which} instead of {change.old}{place}"
-
-
-def _place(control: Control) -> str:
-    return f" in positions {control.within[0]} to {control.within[1]}" if control.within else ""

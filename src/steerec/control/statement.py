@@ -8,7 +8,7 @@ import numpy as np
 
 from steerec.control.control import Cap, Control
 from steerec.control.where import Where
-from steerec.control.wording import Speaker, noun_phrase, spoken_column
+from steerec.control.wording import Speaker, noun_phrase, spoken_column, spoken_titles
 from steerec.data.catalog import Catalog
 
 _AMOUNTS = {
@@ -22,6 +22,9 @@ _AMOUNTS = {
     "share_about": "a share of about {}",
 }
 
+_QUOTES = ("'", '"', "“")
+"""A single title begins so: "only 'Fargo (1996)'" would say no more than "'Fargo (1996)'"."""
+
 
 class _Plain(Speaker):
     """A speaker without moods: always the first phrasing."""
@@ -30,9 +33,12 @@ class _Plain(Speaker):
         return options[0]
 
 
-def state_where(where: Where, catalog: Catalog) -> str:
-    """Return the items of a where as a noun phrase, always the same: "Comedy films"."""
-    return noun_phrase(where, _Plain(catalog=catalog, rng=np.random.default_rng(0), split="train"))
+def state_where(where: Where, catalog: Catalog, *, singular: bool = False) -> str:
+    """Return the items of a where as a noun phrase, always the same: "Comedy films", "'Fargo (1996)'"."""
+    if len(where.items) == 1 and where == Where(items=where.items):
+        return spoken_titles(where.items, catalog)
+    plain = _Plain(catalog=catalog, rng=np.random.default_rng(0), split="train")
+    return noun_phrase(where, plain, singular=singular)
 
 
 def state_control(control: Control | Cap, catalog: Catalog) -> str:
@@ -48,17 +54,22 @@ def state_control(control: Control | Cap, catalog: Catalog) -> str:
             noun = catalog.singular if control.at_most == 1 else catalog.noun
             return f"at most {control.at_most} {noun} of one {column}"
         return f"a share of at most {control.share_at_most} for any one {column}"
-    which = state_where(control.where, catalog)
-    place = ""
-    if control.within:
-        first, last = control.within
-        place = f" in position {first}" if first == last else f" in positions {first} to {last}"
     amounts = _amounts(control)
+    which = state_where(control.where, catalog, singular=amounts[-1].endswith(" 1"))
+    place = state_place(control)
     if amounts in (["at least all"], ["exactly all"]):
-        return f"only {which}{place}"
+        return f"{which if which.startswith(_QUOTES) else f'only {which}'}{place}"
     if amounts in (["at most 0"], ["exactly 0"]):
         return f"no {which}{place}"
     return f"{' and '.join(amounts)} {which}{place}"
+
+
+def state_place(control: Control) -> str:
+    """Return the stretch of a control, led by a space: " in positions 1 to 3"; empty for the whole list."""
+    if control.within is None:
+        return ""
+    first, last = control.within
+    return f" in position {first}" if first == last else f" in positions {first} to {last}"
 
 
 def _amounts(control: Control) -> list[str]:

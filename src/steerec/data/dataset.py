@@ -62,10 +62,11 @@ class Dataset:
 
     def save(self, folder: Path) -> None:
         """Write interactions.parquet, items.parquet, items.json and report.json."""
-        with atomic_path(Path(folder) / INTERACTIONS) as temporary:
-            self.interactions.write_parquet(temporary)
         self.catalog.save(Path(folder))
         write_json(Path(folder) / _REPORT, {"name": self.name, **self.report})
+        # Last: a cache folder that has the log is complete.
+        with atomic_path(Path(folder) / INTERACTIONS) as temporary:
+            self.interactions.write_parquet(temporary)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -149,13 +149,12 @@ def draw_range(situation: Situation, rng: np.random.Generator) -> Where | None:
     if column.is_calendar and form < 0.4:
         decade = int(anchor) // 10 * 10
         return {column.name: {"ge": decade, "le": decade + 9}}
-    place = np.searchsorted(column.known, anchor) / len(column.known)
+    place = float(np.searchsorted(column.known, anchor)) / len(column.known)
     low = column.rounded(_quantile(column, place - rng.random() * 0.5))
     high = column.rounded(_quantile(column, place + rng.random() * 0.5))
-    if form < 0.6:
-        return {column.name: {"ge": low}}
-    if form < 0.8 or not low < high:
-        return {column.name: {"le": high}}
+    if form < 0.8 or not low < high:  # one end; on the side where it leaves something out
+        is_low = 0.25 <= place and (place > 0.75 or form < 0.6)
+        return {column.name: {"ge": low} if is_low else {"le": high}}
     return {column.name: {"ge": low, "le": high}}
 
 

@@ -68,7 +68,7 @@ def cap(situation: Situation, rng: np.random.Generator, count: int, config: Mixt
         return None
     # A topic comes again and again in a list, a name hardly: their caps differ.
     column = pick(rng, columns)
-    low, high = (max(count // 2, 2), count) if column.is_topical else (1, 4)
+    low, high = (max(count // 3, 2), count * 7 // 10 + 1) if column.is_topical else (1, 4)
     return {"each": column.name, "at_most": int(rng.integers(low, max(high, low + 1)))}
 
 

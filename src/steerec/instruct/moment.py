@@ -93,7 +93,9 @@ class Moments:
         """Everyone has a turn before anyone has the next one, in an order of its own each time."""
         round_, place = divmod(number, size)
         if round_ not in self._orders:
-            self._orders = {round_: numpy_rng(self._config.seed, "turns", self._part, round_).permutation(size)}
+            self._orders = {
+                round_: numpy_rng(self._config.seed, "turns", self._part, round_).permutation(size)
+            }
         return int(self._orders[round_][place])
 
     def _position(self, length: int, rng: np.random.Generator) -> int:

@@ -73,13 +73,13 @@ class IntervalTrie:
 
     @property
     def num_nodes(self) -> int:
-        """M, root and leaves included; at most 2L + 1."""
+        """M, root and leaves included; at most 2L."""
         return len(self.low)
 
     @cached_property
     def is_leaf(self) -> BoolArray:
         """(M,) whether a node is a complete spelling."""
-        return self.first_child == self.last_child
+        return np.equal(self.first_child, self.last_child)
 
     @cached_property
     def first_token(self) -> IntArray:

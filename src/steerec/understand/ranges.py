@@ -170,9 +170,10 @@ class Ranges:
                 cue = "after"
             return f" {marks.set({name: _one_end(compare(f'{cue} # {found["post"] or ""}'), first)})} "
 
-        decade = rf"\b{_WHEN}(?P<one>{_DECADE})(?: ?(?:to|through|-|and(?= the)) ?(?:the )?(?P<two>{_DECADE}))?(?P<post>{_POST})?"
-        text = re.sub(decade.replace(r"\b(?:(?:released", r"(?:(?:released", 1), decades, text)
-        year = rf"{_WHEN}(?<![\w.])(?P<one>{_YEAR})(?: ?(?P<link>to|and|through|-|or) ?(?P<two>{_YEAR}))?(?![\w%])(?P<post>{_POST})?"
+        text = re.sub(rf"\bbetween ({_DECADE}) and ({_DECADE})", r"from \1 to \2", text)
+        decade = rf"(?<![\w.]){_WHEN}(?P<one>{_DECADE})(?: ?(?:to|through|-) ?(?P<two>{_DECADE}))?(?P<post>{_POST})?"
+        text = re.sub(decade, decades, text)
+        year = rf"(?<![\w.]){_WHEN}(?P<one>{_YEAR})(?: ?(?P<link>to|and|through|-|or) ?(?P<two>{_YEAR}))?(?![\w%])(?P<post>{_POST})?"
         return re.sub(year, years, text)
 
     def _near(self, year: int) -> bool:
