@@ -10,13 +10,17 @@ import logging
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import polars as pl
 import pydantic
+from numpy.typing import NDArray
 
-from steerec.align.sft import SFTConfig, fine_tune
+from steerec.align.sft import SftConfig, fine_tune
 from steerec.artifacts import StageResult, read_json, run_stage, write_json
 from steerec.config import Config
 from steerec.data.source import SOURCES, load_source
 from steerec.data.split import Split, make_split
+from steerec.decode.validation import PlainValidation
 from steerec.decode.weight import DecodeConfig, choose_weight
 from steerec.errors import SteerecError
 from steerec.evaluate.control import load_cases
@@ -25,17 +29,19 @@ from steerec.evaluate.plots import plot_obedience, plot_training, plot_weights
 from steerec.evaluate.report import Report
 from steerec.evaluate.session import Contestants, EvaluationConfig, Session
 from steerec.evaluate.table import markdown
-from steerec.instruct.evaluation_requests import RequestsConfig, build_requests
+from steerec.instruct.evaluation_requests import RequestsConfig, build_requests, write_requests
 from steerec.instruct.mixture import MixtureConfig
-from steerec.instruct.rows import build_rows
+from steerec.instruct.rows import TeacherScores, build_rows
+from steerec.items.vectors import installed_embedder, item_vectors, text_vectors_installed
 from steerec.llm.build import LanguageModelConfig, build_language_model
 from steerec.llm.language_model import LanguageModel
 from steerec.progress import clock
 from steerec.recipes.paper import Paper
+from steerec.recommend.crossfit import check_memorisation
 from steerec.recommend.panel import Panel, PanelConfig, fit_panel, load_panel
+from steerec.recommend.sasrec import SASRec
 from steerec.serve.engine import SERVING
 from steerec.understand.keyword import KeywordReader
-from steerec.understand.neighbours import embedder_if_installed
 
 logger = logging.getLogger("steerec")
 
@@ -68,9 +74,11 @@ class RunConfig(Config):
     instruct: MixtureConfig | None = None
     """Instruction data; None together with `llm` and `sft` makes a run without a language model."""
     llm: LanguageModelConfig | None = None
-    sft: SFTConfig | None = None
+    sft: SftConfig | None = None
     decode: DecodeConfig = DecodeConfig()
     """Beam, and the weights of the teacher term among which validation chooses."""
+    validation_points: pydantic.PositiveInt = 300
+    """Validation points on which fine-tuning chooses its best weights, by constrained lists of ten."""
     evaluation: EvaluationConfig = EvaluationConfig()
     seed: int = 0
 
@@ -96,13 +104,12 @@ def run(config: RunConfig, folder: Path) -> Report:
     write_json(folder / "config.json", config)
     data = prepare_data(config, folder)
     teacher = train_teacher(config, folder, data)
-    requests = draw_requests(config, folder, teacher)
+    draw_requests(config, folder, teacher)
     if config.llm is not None:
         rows = write_instructions(config, folder, teacher)
         model = tune_language_model(config, folder, teacher, rows)
         weigh_teacher(config, folder, model)
     publish(config, folder)
-    del requests
     return evaluate(folder, "valid", command=f"steerec run {config.recipe}")
 
 
@@ -135,12 +142,24 @@ def draw_requests(config: RunConfig, folder: Path, teacher: StageResult) -> Stag
 
     def build(out: Path) -> None:
         split, scores = _split(folder), _panel(folder).teacher.scores
-        for part, count in (("valid", evaluation.num_valid_requests), ("test", evaluation.num_requests)):
-            wanted = RequestsConfig(num_requests=count, seed=evaluation.seed)
-            build_requests(split, part, scores, wanted, out / f"{part}.parquet")
+        _draw_part(split, scores, evaluation, "valid", out)
+        _draw_part(split, scores, evaluation, "test", out)
 
     inputs = {"teacher": teacher.key, "evaluation": evaluation}
     return _stage(folder, "requests", "steerec.instruct.evaluation_requests", inputs, build)
+
+
+def _draw_part(
+    split: Split, scores: TeacherScores, evaluation: EvaluationConfig, part: Part, out: Path
+) -> None:
+    number = evaluation.num_requests if part == "test" else evaluation.num_valid_requests
+    if number == 0:
+        return
+    phrasing: Literal["unseen", "validation"] = "unseen" if part == "test" else "validation"
+    wanted = RequestsConfig(num_requests=number, seed=evaluation.seed)
+    write_requests(
+        build_requests(split, split.points(part), scores, wanted, phrasing), out / f"{part}.parquet"
+    )
 
 
 def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) -> StageResult:
@@ -149,7 +168,14 @@ def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) ->
     mixture = config.instruct
 
     def build(out: Path) -> None:
-        build_rows(_split(folder), _panel(folder).teacher.scores, mixture, out)
+        split, panel = _split(folder), _panel(folder)
+        named = panel.teacher_folder
+        memory = check_memorisation(panel.teacher, split)
+        known = {"train": memory.train, "valid": memory.valid}
+        parts: tuple[Literal["train", "valid"], ...] = ("train", "valid")
+        for part in parts:
+            scores = panel.teacher.scores
+            build_rows(split, scores, mixture, out, part=part, teacher=named, memorisation=known)
 
     inputs = {"teacher": teacher.key, "instruct": mixture}
     return _stage(folder, "instruct", "steerec.instruct.rows", inputs, build)
@@ -164,12 +190,35 @@ def tune_language_model(
     llm, sft = config.llm, config.sft
 
     def build(out: Path) -> None:
-        split = _split(folder)
-        lm = build_language_model(llm, split.catalog, _panel(folder).teacher, seed=config.seed)
-        fine_tune(lm, rows.folder, sft, out, split=split).save_pretrained(out / "model")
+        split, panel = _split(folder), _panel(folder)
+        words = pl.read_parquet(rows.folder / "train.parquet", columns=["instruction"])["instruction"]
+        vectors = _item_vectors(panel, split, folder)
+        lm = build_language_model(llm, split.catalog, phrasings=words.to_list(), item_vectors=vectors)
+        validation = PlainValidation(
+            split, num_points=config.validation_points, beam=config.decode.beam, seed=config.seed
+        )
+        tuned, _ = fine_tune(
+            lm,
+            pl.read_parquet(rows.folder / "train.parquet"),
+            sft,
+            out,
+            teacher=panel.teacher.scores,
+            evaluate=validation,
+            select="ndcg@10",
+            sample=validation.samples,
+        )
+        tuned.save_pretrained(out / "model")
 
     inputs = {"rows": rows.key, "llm": llm, "sft": sft, "seed": config.seed}
     return _stage(folder, "sft", "steerec.align.sft", inputs, build)
+
+
+def _item_vectors(panel: Panel, split: Split, folder: Path) -> list[NDArray[np.float32]]:
+    """Return what is known of items before any training: the teacher's embeddings, and text if installed."""
+    vectors = [one.network.items.weight.detach().cpu().numpy() for one in panel.of_type(SASRec)[:1]]
+    if text_vectors_installed():
+        vectors.append(item_vectors(split.catalog, folder / "data"))
+    return vectors
 
 
 def weigh_teacher(config: RunConfig, folder: Path, model: StageResult) -> StageResult:
@@ -177,7 +226,7 @@ def weigh_teacher(config: RunConfig, folder: Path, model: StageResult) -> StageR
 
     def build(out: Path) -> None:
         split = _split(folder)
-        lm = LanguageModel.from_pretrained(folder / "sft" / "model", split.catalog)
+        lm = LanguageModel.from_pretrained(folder / "sft" / "model")
         curve = choose_weight(lm, split, _panel(folder).teacher, config.decode, config.seed)
         write_json(out / "weights.json", curve)
 
@@ -239,20 +288,21 @@ def _evaluate(config: RunConfig, folder: Path, part: Part, command: str) -> Repo
     split, panel, serving = _split(folder), _panel(folder), read_json(folder / SERVING)
     lm = None
     if serving["language_model"] is not None:
-        lm = LanguageModel.from_pretrained(folder / serving["language_model"], split.catalog)
+        lm = LanguageModel.from_pretrained(folder / serving["language_model"])
     contestants = Contestants(
         split=split,
         rows=panel.rows,
         seeds=config.panel.seeds,
         teacher=panel.teacher,
-        reader=KeywordReader(split.catalog, embedder_if_installed()),
+        reader=KeywordReader(split.catalog, installed_embedder()),
         lm=lm,
         weight=serving["weight"],
         beam=serving["beam"],
         seconds=panel.seconds,
     )
     looks = count_look(folder / "data", split.hash, config.recipe) if part == "test" else 0
-    cases = load_cases(folder / "requests" / f"{part}.parquet", split, part)
+    requests = folder / "requests" / f"{part}.parquet"
+    cases = load_cases(requests, split, part) if requests.is_file() else []
     session = Session(contestants, part, cases, config.evaluation)
     session.evaluate()
     curve = read_json(folder / "decode" / "weights.json")["curve"] if lm is not None else []

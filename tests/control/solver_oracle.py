@@ -45,7 +45,7 @@ class Lists:
         return self.lists[~self.blocked.any(axis=1) & (self.excess == 0).all(axis=1)]
 
     def is_near(self) -> bool:
-        """Whether one item decides: one more item of slack helps, or some bound one tighter leaves nothing."""
+        """Whether one item decides: one of slack helps, or one bound one tighter leaves nothing."""
         allowed = ~self.blocked.any(axis=1)
         if not allowed.any():
             return False
@@ -98,7 +98,9 @@ def random_problem(seed: int) -> Problem:
         mask = rng.random(n) < rng.choice([0.2, 0.5, 0.8])
         if quotas and rng.random() < 0.3:
             mask &= quotas[-1].mask
-        first, last = (1, k) if rng.random() < 0.65 else sorted(int(x) for x in rng.integers(1, k + 1, size=2))
+        first, last = (
+            (1, k) if rng.random() < 0.65 else sorted(int(x) for x in rng.integers(1, k + 1, size=2))
+        )
         hit, length = int(mask[aim[first - 1 : last]].sum()), last - first + 1
         lower = hit + int(rng.choice([-1, 0, 1], p=[0.3, 0.5, 0.2])) if rng.random() < 0.6 else 0
         upper = hit + int(rng.choice([-1, 0, 1], p=[0.1, 0.6, 0.3])) if rng.random() < 0.6 else length
@@ -129,6 +131,46 @@ def random_problem(seed: int) -> Problem:
         blocked_exclude=blocked[1],
         blocked_seen=blocked[2],
     )
+
+
+def wide_problem(seed: int) -> Problem:
+    """A list of ten from sixty items: too many lists to write out, for methods to be compared on."""
+    rng = np.random.default_rng([seed, 2])
+    n, k = 60, 10
+    quotas = []
+    for number in range(int(rng.integers(1, 5))):
+        mask = rng.random(n) < rng.choice([0.1, 0.3, 0.5])
+        last = k if rng.random() < 0.7 else int(rng.integers(1, 6))
+        lower = int(rng.integers(0, last // 2 + 1))
+        upper = int(rng.integers(lower, last + 1))
+        quotas.append(Quota(mask=mask, lower=lower, upper=upper, first=1, last=last, control=number))
+    caps = []
+    if rng.random() < 0.5:
+        rows = [np.unique(rng.integers(0, 15, size=rng.integers(0, 3))) for _ in range(n)]
+        caps.append(
+            Cap(
+                indptr=np.cumsum([0, *(row.size for row in rows)]),
+                value_ids=np.concatenate(rows).astype(np.int64),
+                limit=int(rng.integers(1, 3)),
+                control=len(quotas),
+                labels=tuple("abcdefghijklmno"),
+            )
+        )
+    work = np.where(rng.random(n) < 0.9, np.arange(n), rng.integers(0, n, size=n))
+    return Problem(count=k, quotas=tuple(quotas), caps=tuple(caps), allowed=rng.random(n) < 0.9, work=work)
+
+
+def satisfies(problem: Problem, listed: list[int]) -> bool:
+    """Whether a list obeys a problem, by counting."""
+    items = np.array(listed)
+    if items.size != problem.count or not problem.allowed[items].all():
+        return False
+    if np.unique(problem.work[items]).size < items.size:
+        return False
+    for quota in problem.quotas:
+        if not quota.lower <= quota.mask[items[quota.first - 1 : quota.last]].sum() <= quota.upper:
+            return False
+    return all(cap.counts(items).max(initial=0) <= cap.limit for cap in problem.caps)
 
 
 def random_scores(seed: int, num_items: int) -> NDArray[np.float64]:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from solver_oracle import random_problem, write_out
+from solver_oracle import random_problem, satisfies, wide_problem, write_out
 
 from steerec.control.admissible import Admissible
+from steerec.control.feasibility import is_feasible
 from steerec.control.problem import Problem, Quota
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -52,6 +53,19 @@ def test_walks_within_the_mask_always_end_in_a_satisfying_list(seed: int) -> Non
         while len(chosen) < problem.count:
             chosen += (int(rng.choice(np.flatnonzero(admissible.mask(chosen)))),)
         assert chosen in satisfying
+
+
+def test_walks_through_lists_of_ten_satisfy() -> None:
+    ended = 0
+    for seed in range(25):
+        problem = wide_problem(seed)
+        admissible, rng = Admissible(problem), np.random.default_rng(seed)
+        chosen: tuple[int, ...] = ()
+        while admissible.mask(chosen).any():
+            chosen += (int(rng.choice(np.flatnonzero(admissible.mask(chosen)))),)
+        assert satisfies(problem, list(chosen)) or (not chosen and not is_feasible(problem))
+        ended += len(chosen) == 10
+    assert ended >= 10
 
 
 def test_mask_does_not_depend_on_what_was_asked_before() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from solver_oracle import random_problem, write_out
+from solver_oracle import random_problem, wide_problem, write_out
 
 from steerec.control import feasibility
 from steerec.control.cells import build_cells, cells_of
@@ -66,6 +66,15 @@ def test_every_method_equals_enumeration(table_bits: int, monkeypatch: pytest.Mo
         check_witness(seed)
 
 
+def test_methods_agree_on_lists_of_ten(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = []
+    for table_bits in (0, 2**18):
+        monkeypatch.setattr(feasibility, "TABLE_BITS", table_bits)
+        answers.append([is_feasible(wide_problem(seed)) for seed in range(60)])
+    assert answers[0] == answers[1]
+    assert 10 < sum(answers[0]) < 55
+
+
 @pytest.mark.slow
 def test_feasibility_equals_enumeration_on_20000_problems() -> None:
     for seed in range(20_000):
@@ -109,17 +118,15 @@ def test_cap_values_are_found_by_their_supply() -> None:
     # Ten films by five directors, two each: a cap of one admits five, a cap of two binds nowhere.
     directors = np.arange(10) // 2
     for limit, count, expected in [(1, 5, True), (1, 6, False), (2, 10, True)]:
-        cap = Cap(
-            indptr=np.arange(11), value_ids=directors, limit=limit, control=0, labels=tuple("abcde")
-        )
-        problem = Problem(
-            count=count, caps=(cap,), allowed=np.ones(10, dtype=np.bool_), work=np.arange(10)
-        )
+        cap = Cap(indptr=np.arange(11), value_ids=directors, limit=limit, control=0, labels=tuple("abcde"))
+        problem = Problem(count=count, caps=(cap,), allowed=np.ones(10, dtype=np.bool_), work=np.arange(10))
         assert is_feasible(problem) == expected
         assert cells_of(problem).member.shape[0] == (5 if limit == 1 else 0)
 
 
-@pytest.mark.parametrize("chosen", [[3], [0, 0], [0, 1], [0, 2, 4]], ids=["blocked", "repeat", "twins", "long"])
+@pytest.mark.parametrize(
+    "chosen", [[3], [0, 0], [0, 1], [0, 2, 4]], ids=["blocked", "repeat", "twins", "long"]
+)
 def test_a_beginning_that_is_no_list_is_infeasible(chosen: list[int]) -> None:
     allowed = np.array([True, True, True, False, True])
     problem = Problem(count=2, allowed=allowed, work=np.array([0, 0, 1, 2, 3]))

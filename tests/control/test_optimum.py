@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from solver_oracle import random_problem, random_scores, write_out
+from solver_oracle import random_problem, random_scores, satisfies, wide_problem, write_out
 
 from steerec.control import selection
+from steerec.control.feasibility import is_feasible
 from steerec.control.optimum import best_list
 from steerec.control.problem import Problem, Quota
 from steerec.errors import InfeasibleRequest, RequestError
@@ -61,6 +62,35 @@ def test_every_method_equals_enumeration(steps: int, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(selection, "TABLE_STEPS", steps)
     for seed in range(150):
         check_best_list(seed, forced=bool(seed % 2))
+
+
+def check_methods_agree(seed: int) -> None:
+    problem = wide_problem(seed)
+    scores = random_scores(seed, problem.num_items)
+    found = []
+    for steps in (0, 2**22):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(selection, "TABLE_STEPS", steps)
+            try:
+                found.append(best_list(problem, scores))
+            except InfeasibleRequest:
+                found.append([])
+    if found[0] == found[1] == []:
+        assert not is_feasible(problem)
+        return
+    assert value(np.array(found[0]), scores) == value(np.array(found[1]), scores)
+    assert all(satisfies(problem, listed) for listed in found)
+
+
+def test_methods_agree_on_lists_of_ten() -> None:
+    for seed in range(80):
+        check_methods_agree(seed)
+
+
+@pytest.mark.slow
+def test_methods_agree_on_2000_lists_of_ten() -> None:
+    for seed in range(2000):
+        check_methods_agree(seed)
 
 
 @pytest.mark.slow

@@ -58,7 +58,9 @@ class TinyLM:
     tokenizer: Any = None
 
 
-def random_codes(num_items: int, rng: np.random.Generator, *, letters: int = 4, extra: float = 0.0) -> Identifier:
+def random_codes(
+    num_items: int, rng: np.random.Generator, *, letters: int = 4, extra: float = 0.0
+) -> Identifier:
     """Codes of 1 to 4 letters that share beginnings and begin one another; some items have several."""
     codes: list[Spelling] = []
     while len(codes) < num_items * (1 + extra):
@@ -148,7 +150,5 @@ def sequence_log_prob(lm: TinyLM, before: Sequence[int], tokens: Sequence[int]) 
 def item_log_prob(lm: TinyLM, before: Sequence[int], item: int) -> float:
     """log of the summed probabilities of an item's spellings, separator included."""
     identifier = lm.identifier
-    forms = [
-        sequence_log_prob(lm, before, (*form, *identifier.separator)) for form in identifier.spell(item)
-    ]
+    forms = [sequence_log_prob(lm, before, (*form, *identifier.separator)) for form in identifier.spell(item)]
     return float(np.logaddexp.reduce(forms))

@@ -22,7 +22,8 @@ from small_models import (
 
 from steerec.control.problem import Problem
 from steerec.decode.constrained import decode_lists
-from steerec.errors import ConfigError, RequestError
+from steerec.errors import ConfigError, RequestError, SteerecError
+from steerec.llm.copy_llama import CopyLlamaConfig, CopyLlamaForCausalLM
 
 
 def exhaustive(
@@ -38,7 +39,9 @@ def exhaustive(
         log_probs = {item: item_log_prob(lm, before, item) for item in open_items}
         best = max(open_items, key=lambda item: (log_probs[item] + additions[item], -item))
         forms = lm.identifier.spell(best)
-        likeliest = max(forms, key=lambda form: sequence_log_prob(lm, before, (*form, *lm.identifier.separator)))
+        likeliest = max(
+            forms, key=lambda form: sequence_log_prob(lm, before, (*form, *lm.identifier.separator))
+        )
         before += [*likeliest, *lm.identifier.separator]
         chosen.append(best)
         values.append(log_probs[best])
@@ -168,9 +171,7 @@ def test_log_probabilities_equal_a_full_recomputation_without_cache(kind: str) -
         before = list(prompt)
         for position, item in enumerate(decoded.items, start=1):
             before += identifier.marker(position)
-            assert decoded.log_probs[position - 1] == pytest.approx(
-                item_log_prob(lm, before, item), abs=2e-4
-            )
+            assert decoded.log_probs[position - 1] == pytest.approx(item_log_prob(lm, before, item), abs=2e-4)
             forms = [(*form, *identifier.separator) for form in identifier.spell(item)]
             before += max(forms, key=lambda form: sequence_log_prob(lm, before, form))
 
@@ -206,18 +207,61 @@ def test_lists_satisfy_an_independent_check_under_adversarial_logits(kind: str) 
     for seed in range(25):
         rng = np.random.default_rng(1000 + seed)
         size = int(rng.integers(12, 26))
-        identifier = atomic(size) if kind == "atomic" else random_codes(size, rng, extra=0.3 * (kind != "codes"))
+        identifier = (
+            atomic(size) if kind == "atomic" else random_codes(size, rng, extra=0.3 * (kind != "codes"))
+        )
         lm = tiny_lm(identifier, seed=seed, sharpness=float(rng.choice([0.0, 1.0, 100.0])))
         prompts = random_prompts(6, rng)
         problems = [random_problem(size, int(rng.integers(1, 6)), rng) for _ in prompts]
         # the teacher wants exactly what the quotas allow least
-        scores = np.stack([sum((q.mask * (q.upper == 0) for q in p.quotas), ~p.allowed * 9.0) for p in problems])
+        scores = np.stack(
+            [sum((q.mask * (q.upper == 0) for q in p.quotas), ~p.allowed * 9.0) for p in problems]
+        )
         lists = decode_lists(
             lm, prompts, problems, beam=int(rng.integers(1, 9)), teacher_scores=scores, weight=5.0
         )
         for problem, decoded in zip(problems, lists, strict=True):
             assert is_satisfied(problem, decoded.items)
             assert len(decoded.log_probs) == len(decoded.scores) == problem.count
+
+
+def test_items_that_the_model_holds_impossible_are_still_listed_when_the_request_wants_them() -> None:
+    rng = np.random.default_rng(8)
+    for identifier in (atomic(12), random_codes(12, rng), random_codes(12, rng, extra=0.5)):
+        lm = tiny_lm(identifier, seed=1)
+        lm.model.lm_head.bias = torch.nn.Parameter(torch.zeros(40))
+        lm.model.lm_head.bias.data[10:] = -torch.inf
+        problems = [random_problem(12, 4, rng) for _ in range(5)]
+        lists = decode_lists(lm, random_prompts(5, rng), problems, beam=2)
+        assert all(is_satisfied(p, x.items) for p, x in zip(problems, lists, strict=True))
+        assert {value for x in lists for value in x.log_probs} == {-np.inf}
+
+
+def test_weights_that_are_not_numbers_are_reported() -> None:
+    lm = tiny_lm(atomic(5))
+    lm.model.lm_head.weight.data[3] = torch.nan
+    with pytest.raises(SteerecError, match="logits are not numbers"):
+        decode_lists(lm, [[10]], [free_problem(5, 2)])
+
+
+def test_branches_are_seen_by_models_with_a_cache_of_their_own() -> None:
+    # the tiny model's copy head keeps tokens and keys of the context in one more layer of the cache
+    for seed, identifier in enumerate([atomic(6), random_codes(6, np.random.default_rng(1), extra=0.5)]):
+        rng = np.random.default_rng(seed)
+        lm = tiny_lm(identifier, seed=seed)
+        torch.manual_seed(seed)
+        settings = lm.model.config.to_dict() | {"copy_dim": 8, "first_item": 10, "num_items": 20}
+        settings.pop("model_type")
+        model = CopyLlamaForCausalLM(CopyLlamaConfig(**settings)).eval()
+        model.lm_head.weight.data.mul_(8)
+        model.copy_query.weight.data.mul_(100)
+        lm = TinyLM(model, identifier)
+        prompts = [[10 + int(token) for token in rng.integers(4, size=5)] for _ in range(3)]
+        problems = [random_problem(6, 3, rng) for _ in prompts]
+        for row, decoded in enumerate(decode_lists(lm, prompts, problems, beam=50)):
+            items, log_probs = exhaustive(lm, prompts[row], problems[row], np.zeros(6))
+            assert list(decoded.items) == items
+            np.testing.assert_allclose(decoded.log_probs, log_probs, atol=1e-3)
 
 
 def test_atomic_lists_take_one_forward_pass_per_item() -> None:
@@ -242,7 +286,9 @@ def test_a_list_that_might_not_fit_is_refused_with_the_largest_count() -> None:
     lm = TinyLM(tiny_lm(atomic(30)).model, atomic(30), context_length=20)
     # 5 prompt tokens and the end leave 14: seven lines of two tokens
     assert len(decode_lists(lm, [[10] * 5], [free_problem(30, 7)])[0].items) == 7
-    with pytest.raises(RequestError, match=r"A list of 8 may need 17 tokens.*leaves 15 .*20\. Ask for at most 7"):
+    with pytest.raises(
+        RequestError, match=r"A list of 8 may need 17 tokens.*leaves 15 .*20\. Ask for at most 7"
+    ):
         decode_lists(lm, [[10] * 5], [free_problem(30, 8)])
     with pytest.raises(RequestError, match="No list fits, or shorten the history"):
         decode_lists(lm, [[10] * 19], [free_problem(30, 1)])

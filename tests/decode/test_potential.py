@@ -14,7 +14,9 @@ def test_golden_values() -> None:
     rows, low, high = np.zeros(4, np.int64), np.array([0, 0, 3, 2]), np.array([2, 3, 4, 3])
     # mean(1, 3) = 2, with or without the leaf that does not count; one leaf is itself; none is -inf
     np.testing.assert_allclose(log_mean_exp(values, rows, low, high), [np.log(2), np.log(2), 7.0, -np.inf])
-    np.testing.assert_array_equal(interval_maximum(values, rows, low, high), [np.log(3), np.log(3), 7, -np.inf])
+    np.testing.assert_array_equal(
+        interval_maximum(values, rows, low, high), [np.log(3), np.log(3), 7, -np.inf]
+    )
 
 
 def test_neither_large_nor_far_values_are_lost() -> None:
@@ -34,7 +36,9 @@ def test_steps_along_a_path_telescope_to_the_leaf_minus_the_root(seed: int) -> N
     rng = np.random.default_rng(seed)
     codes = {tuple(rng.integers(3, size=rng.integers(1, 5)).tolist()) for _ in range(15)}
     trie = IntervalTrie([[code] for code in sorted(codes)])
-    values = np.where(rng.random(trie.num_leaves) < 0.7, 4 * rng.standard_normal(trie.num_leaves), -np.inf)[None]
+    values = np.where(rng.random(trie.num_leaves) < 0.7, 4 * rng.standard_normal(trie.num_leaves), -np.inf)[
+        None
+    ]
     node_values = log_mean_exp(values, np.zeros(trie.num_nodes, np.int64), trie.low, trie.high)
     for leaf in np.flatnonzero(np.isfinite(values[0])):
         node, total = 0, 0.0

@@ -13,12 +13,12 @@ from steerec.errors import ConfigError
 
 
 @contextmanager
-def added_dropout(model: nn.Module, *, embedding: float = 0.0, residual: float = 0.0) -> Iterator[None]:
+def added_dropout(model: Any, *, embedding: float = 0.0, residual: float = 0.0) -> Iterator[None]:
     """Drop entries of the token embeddings and of what each block adds to the residual stream.
 
-    Llama-like models come without dropout, but a thousand users are few: without it they are learned by heart
-    (Srivastava et al. 2014; the places are those of SASRec, Kang and McAuley 2018, arXiv 1808.09781). It acts in
-    training mode only, and leaves weights and class untouched.
+    Llama-like models come without dropout, but a thousand users are few: without it they are learned by
+    heart (Srivastava et al. 2014; the places are those of SASRec, Kang and McAuley 2018, arXiv 1808.09781).
+    It acts in training mode only, and leaves weights and class untouched.
 
     Args:
         model: a Hugging Face causal model whose decoder has `layers` with `self_attn` and `mlp`.
@@ -37,7 +37,7 @@ def added_dropout(model: nn.Module, *, embedding: float = 0.0, residual: float =
             handle.remove()
 
 
-def _places(model: nn.Module, embedding: float, residual: float) -> list[tuple[nn.Module, float]]:
+def _places(model: Any, embedding: float, residual: float) -> list[tuple[nn.Module, float]]:
     places: list[tuple[nn.Module, float]] = []
     if embedding:
         places.append((model.get_input_embeddings(), embedding))

@@ -84,7 +84,7 @@ def encode_rows(lm: LanguageModel, rows: pl.DataFrame, *, max_tokens: int | None
         raise DataError(f"None of the {len(rows)} instruction rows fits {limit} tokens. Raise pack_length.")
     if len(kept) < len(rows):
         logger.warning(
-            "%d of %d instruction rows are longer than %d tokens and are left out; raise pack_length to keep them.",
+            "%d of %d instruction rows are left out: longer than %d tokens. Raise pack_length to keep them.",
             len(rows) - len(kept),
             len(rows),
             limit,

@@ -1,27 +1,29 @@
 """Supervised fine-tuning on instruction rows: the model learns format, obedience and taste from labels.
 
-The loss covers the answer; `history_loss_weight` adds the next-item loss on the history tokens of the prompt,
-which with one token per item is the dense signal of SASRec (Kang and McAuley 2018, arXiv 1808.09781, eq. 7).
+The loss covers the answer. `history_loss_weight` adds the next-item loss on the history tokens of the prompt:
+with one token per item that is the dense signal of SASRec (Kang and McAuley 2018, arXiv 1808.09781).
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pydantic
 import torch
 from torch import Tensor, nn
 
-from steerec.align.distillation import Distillation, SoftLabels, soft_label_loss
+from steerec.align.distillation import DistillationConfig, TeacherScores, soft_label_loss, soft_labels
 from steerec.align.dropout import added_dropout
 from steerec.align.examples import BatchPlan, EncodedRows, encode_rows
-from steerec.artifacts import write_json
 from steerec.config import Config
+from steerec.errors import ConfigError
+from steerec.items.identifier import AtomicIdentifier
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.lora import LoraConfig, add_lora, merge_lora
 from steerec.llm.packing import PackedBatch, pack, target_logits, weighted_loss
@@ -31,6 +33,9 @@ logger = logging.getLogger("steerec")
 
 STAGE = "sft"
 
+Evaluate = Callable[[LanguageModel], dict[str, float]]
+Sample = Callable[[LanguageModel], list[str]]
+
 
 class SftConfig(Config):
     """Settings of supervised fine-tuning."""
@@ -38,23 +43,199 @@ class SftConfig(Config):
     training: TrainingConfig
     """Optimisation."""
     tokens_per_batch: pydantic.PositiveInt = 4096
-    """Tokens of a micro-batch, padding not counted."""
+    """Tokens of a micro-batch at most, padding not counted."""
     pack_length: pydantic.PositiveInt = 512
-    """Tokens of a packed row; longer instruction rows lose their oldest history."""
+    """Tokens of a packed row at most; longer instruction rows lose their oldest history."""
     history_loss_weight: pydantic.NonNegativeFloat = 0.0
     """Weight of predicting a history token, against 1 for an answer token; 0 trains on answers only."""
     embedding_dropout: float = pydantic.Field(0.0, ge=0, lt=1)
     """Dropout on token embeddings while training."""
     residual_dropout: float = pydantic.Field(0.0, ge=0, lt=1)
     """Dropout on what every layer adds to the residual stream while training."""
-    distillation: Distillation | None = None
-    """Soft labels of a teacher at item positions; None: hard labels only."""
+    distillation: DistillationConfig | None = None
+    """Soft labels of a teacher at the item positions of lists without controls; None: hard labels only."""
     lora: LoraConfig | None = None
     """Train low-rank adapters, merged at the end; None trains all weights."""
 
 
-class _Batch(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(arbitrary_types_allowed=True, frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class SftBatch:
+    """One micro-batch: packed rows, and soft labels where there are any."""
 
     packed: PackedBatch
-    soft: SoftLabels | None
+    soft_places: Tensor
+    """(M,) flat indices into the packed (B, T) tokens of items with soft labels."""
+    soft_labels: Tensor
+    """(M, N)."""
+
+
+class SftBatches:
+    """`(step, micro) -> SftBatch`, a pure function of its arguments."""
+
+    def __init__(
+        self, lm: LanguageModel, rows: pl.DataFrame, config: SftConfig, teacher: TeacherScores | None = None
+    ) -> None:
+        """Encode the rows once.
+
+        Args:
+            lm: spelling and prompt layout.
+            rows: instruction rows, see `examples.encode_rows`; distillation also reads `request` (JSON).
+            config: settings.
+            teacher: histories -> (B, N) scores in nats; needed by distillation only.
+
+        Raises:
+            ConfigError: distillation without a teacher, or with items that are not one token each.
+        """
+        self.config, self.teacher, self.rows = config, teacher, rows
+        self.encoded: EncodedRows = encode_rows(lm, rows, max_tokens=config.pack_length)
+        budget, seed = config.tokens_per_batch, config.training.seed
+        self.plan = BatchPlan(lengths=self.encoded.lengths.tolist(), tokens_per_batch=budget, seed=seed)
+        self.num_items, self.device = lm.identifier.num_items, next(lm.model.parameters()).device
+        if config.distillation is None:
+            return
+        if teacher is None or not isinstance(lm.identifier, AtomicIdentifier):
+            raise ConfigError(
+                f"Distillation needs a teacher and one token per item; got teacher {teacher!r} and "
+                f'{lm.identifier.name} spelling. Set distillation to null or use the "atomic" identifier.'
+            )
+        self.is_free = [_is_free(request) for request in rows["request"]]
+
+    def __call__(self, step: int, micro: int) -> SftBatch:
+        """Return micro-batch `micro` of an optimiser step."""
+        chosen = self.plan[step * self.config.training.gradient_accumulation_steps + micro]
+        weight = self.config.history_loss_weight
+        examples = [self.encoded.example(int(row), weight) for row in chosen]
+        packed = pack(examples, max(self.config.pack_length, max(len(e.tokens) for e in examples)))
+        places, labels = self._soft(chosen.tolist(), packed)
+        return SftBatch(
+            packed=packed.to(self.device),
+            soft_places=places.to(self.device),
+            soft_labels=labels.to(self.device),
+        )
+
+    def _soft(self, chosen: list[int], packed: PackedBatch) -> tuple[Tensor, Tensor]:
+        config = self.config.distillation
+        free = (
+            [] if config is None else [k for k, row in enumerate(chosen) if self.is_free[self._source(row)]]
+        )
+        if config is None or self.teacher is None or not free:
+            return torch.zeros(0, dtype=torch.int64), torch.zeros(0, self.num_items)
+        rows = [self.rows.row(self._source(chosen[k]), named=True) for k in free]
+        scores = self.teacher([row["history"] for row in rows])  # (B, N)
+        places, labels = [], []
+        for k, row, score in zip(free, rows, scores, strict=True):
+            items = row["answer_items"]
+            line, column = packed.places[k]
+            first = line * packed.tokens.shape[1] + column + int(self.encoded.answer[chosen[k]]) + 1
+            places.append(torch.arange(first, first + 2 * len(items), 2))  # slot, item, slot, item, ...
+            labels.append(soft_labels(score, items, row["history"], config.temperature))
+        return torch.cat(places), torch.cat(labels)
+
+    def _source(self, row: int) -> int:
+        return int(self.encoded.source[row])
+
+
+def _is_free(request: str | None) -> bool:
+    """Whether a request leaves every unseen item admissible at every position."""
+    if not request:
+        return False
+    return not set(json.loads(request)) - {"count", "seed"}
+
+
+def sft_step(config: SftConfig, first_item: int) -> Callable[[nn.Module, SftBatch], StepOutput]:
+    """Return the step function: weighted cross-entropy, plus the teacher's soft labels.
+
+    Args:
+        config: settings.
+        first_item: token of item 0 (used with soft labels only).
+    """
+
+    def step(model: nn.Module, batch: SftBatch) -> StepOutput:
+        packed = batch.packed
+        logits, targets, places = target_logits(model, packed)
+        weights = packed.weights.flatten()[places]
+        loss = weighted_loss(logits, targets, weights)
+        metrics = {"hard_loss": float(loss.detach())}
+        if len(batch.soft_places):
+            assert config.distillation is not None
+            rows = torch.searchsorted(places, batch.soft_places)
+            soft = soft_label_loss(logits[rows], batch.soft_labels, first_item)
+            loss = loss + config.distillation.weight * soft
+            metrics["soft_loss"] = float(soft.detach())
+        return StepOutput(loss, float(weights.sum()), metrics, packed.num_tokens)
+
+    return step
+
+
+def fine_tune(
+    lm: LanguageModel,
+    rows: pl.DataFrame,
+    config: SftConfig,
+    folder: Path,
+    *,
+    teacher: TeacherScores | None = None,
+    evaluate: Evaluate | None = None,
+    select: str | None = None,
+    sample: Sample | None = None,
+) -> tuple[LanguageModel, TrainingResult]:
+    """Fine-tune a language model on instruction rows; resumes from the folder's checkpoint when there is one.
+
+    Args:
+        lm: trained in place.
+        rows: training rows with `history`, `instruction`, `answer_items` or `answer_text`, and `request`.
+        config: settings.
+        folder: receives metrics.jsonl, samples.jsonl and, while training runs, checkpoints.
+        teacher: histories -> (B, N) scores in nats; needed by distillation only.
+        evaluate: metrics of the model on validation data, every `eval_steps` and at the end.
+        select: metric whose best weights are kept, higher is better.
+        sample: a few answers in words, written before training and at every evaluation.
+
+    Returns:
+        The fine-tuned language model, adapters merged, and the course of training.
+    """
+    batches = SftBatches(lm, rows, config, teacher)
+    first_item = lm.identifier.first_item_id if isinstance(lm.identifier, AtomicIdentifier) else 0
+    model: nn.Module = lm.model
+    if config.lora is not None:
+        model = add_lora(lm.model, config.lora, train_embeddings=lm.identifier.name == "atomic")
+    journal = _Journal(lm, folder, sample)
+    if not (folder / "checkpoint").exists():
+        journal(model, 0)
+    dropout = (
+        added_dropout(model, embedding=config.embedding_dropout, residual=config.residual_dropout)
+        if config.embedding_dropout or config.residual_dropout
+        else nullcontext()
+    )
+    with dropout:
+        result = train(
+            model,
+            batches,
+            sft_step(config, first_item),
+            config.training,
+            folder,
+            stage=STAGE,
+            evaluate=None if evaluate is None else lambda trained: evaluate(lm.with_model(trained)),
+            select=select,
+            on_eval=journal,
+        )
+    trained = lm.with_model(merge_lora(model)) if config.lora is not None else lm
+    trained.model.eval()
+    return trained, result
+
+
+class _Journal:
+    """Writes sample answers to samples.jsonl, so that one can read what the model has learned so far."""
+
+    def __init__(self, lm: LanguageModel, folder: Path, sample: Sample | None) -> None:
+        self.lm, self.path, self.sample = lm, folder / "samples.jsonl", sample
+
+    def __call__(self, model: nn.Module, step: int) -> None:
+        if self.sample is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        model.eval()
+        with torch.no_grad():
+            answers = self.sample(self.lm.with_model(model))
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, "answers": answers}, ensure_ascii=False) + "\n")
+        logger.info("%s step %d: %s", STAGE, step, answers[0] if answers else "")

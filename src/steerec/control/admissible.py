@@ -28,7 +28,9 @@ class Admissible:
         self._kind = _kinds(self.cells)
         order = np.argsort(problem.work, kind="stable")
         works, start, times = np.unique(problem.work[order], return_index=True, return_counts=True)
-        self._twins = {int(works[i]): order[start[i] : start[i] + times[i]] for i in np.flatnonzero(times > 1)}
+        self._twins = {
+            int(works[i]): order[start[i] : start[i] + times[i]] for i in np.flatnonzero(times > 1)
+        }
 
     def mask(self, chosen: Sequence[int]) -> BoolArray:
         """Return the items that may come next.
@@ -123,9 +125,10 @@ def _swaps(cells: Cells, state: State, witness: IntArray, segment: int) -> BoolA
     inside = (cells.first[:, None] <= np.arange(witness.shape[1])) & (
         np.arange(witness.shape[1]) <= cells.last[:, None]
     )
-    used = ((cells.member.astype(np.int64) @ witness) * inside).sum(axis=1)  # (R,)
+    shown = np.flatnonzero(witness.any(axis=1))  # at most K faces
+    used = ((cells.member[:, shown].astype(np.int64) @ witness[shown]) * inside).sum(axis=1)  # (R,)
     full = cells.member[here & (used >= state.upper)]
-    bare = cells.member[here & (used <= state.lower)]
+    bare = cells.member[here & (used <= state.lower) & (used > 0)]
     taken = np.bincount(cells.face_cell, weights=witness.sum(axis=1), minlength=state.supply.size)
     spare = (state.supply > taken)[cells.face_cell]
     found = witness[:, segment] > 0

@@ -61,6 +61,8 @@ class Cells:
     """(R,) last segment of the row, inclusive."""
     num_quotas: int
     """Rows before this index are quotas, the others cap values (which run over the whole list)."""
+    carried: tuple[IntArray, IntArray]
+    """Cap values that faces carry: (pairs,) cap rows counted from 0, (pairs,) faces."""
     control: IntArray
     """(R,) index of the control that a row states."""
     start: State
@@ -174,10 +176,12 @@ def build_cells(problem: Problem) -> Cells:
         member[row] = quota.mask[example]
     item_face = np.full(problem.num_items, -1, dtype=np.int64)
     item_face[items] = face
-    offset = len(quotas)
+    pairs, offset = [np.zeros(0, dtype=np.int64)], 0
     for item, value, number in values:
-        member[offset + value, item_face[item]] = True
+        pairs.append(np.unique((offset + value) * num_faces + item_face[item]))
         offset += number
+    cap_row, cap_face = np.divmod(np.concatenate(pairs), max(num_faces, 1))
+    member[len(quotas) + cap_row, cap_face] = True
     upper = [quota.upper for quota in quotas]
     control = [quota.control for quota in quotas]
     for cap, (_, _, number) in zip(problem.caps, values, strict=True):
@@ -193,6 +197,7 @@ def build_cells(problem: Problem) -> Cells:
         first=np.array([segment[q.first - 1] for q in quotas] + [0] * cap_rows, dtype=np.int64),
         last=np.array([segment[q.last - 1] for q in quotas] + [last_segment] * cap_rows, dtype=np.int64),
         num_quotas=len(quotas),
+        carried=(cap_row, cap_face),
         control=np.array(control, dtype=np.int64),
         start=State(
             lower=np.array([quota.lower for quota in quotas] + [0] * cap_rows, dtype=np.int64),

@@ -3,8 +3,6 @@
 A *conflict* is the fewest controls that cannot hold together. A *relaxation* moves bounds by the fewest items
 in all until a list exists. The count is never relaxed, and neither are seen and excluded items, though a
 conflict may name them.
-
-Legend: F faces, G segments, R rows, B bounds that may give, M controls.
 """
 
 from __future__ import annotations
@@ -14,19 +12,14 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
-import numpy as np
-from scipy.sparse import csr_array, hstack, vstack
-
-from steerec.control.cells import Cells, cells_of
+from steerec.control.cells import cells_of
 from steerec.control.feasibility import is_feasible
-from steerec.control.integer import solve_integer
-from steerec.control.problem import Problem, Quota
+from steerec.control.problem import BoolArray, Problem, Quota
+from steerec.control.relaxation import Bound, BoundName, Bounds, Cut
 from steerec.errors import InfeasibleRequest
 
-Bound = Literal["lower", "upper", "limit"]
 Pseudo = Literal["candidates", "exclude", "seen", "count"]
 
-_BLOCKERS: tuple[Pseudo, ...] = ("candidates", "exclude", "seen")
 _ENUMERATE = 8
 """Most controls whose subsets are all tried."""
 
@@ -49,7 +42,7 @@ class Change:
 
     control: int
     """Index into `request.controls`."""
-    bound: Bound
+    bound: BoundName
     """`lower` or `upper` bound of a quota, `limit` of a cap."""
     old: int
     """The bound as the request states it."""
@@ -66,7 +59,7 @@ class Relaxation:
     total_slack: int
     """Sum of the moves, in items; where no change helps, the items that the catalogue lacks."""
     largest_count: int | None = None
-    """None where the changes help; else the largest count that works with the controls as they are, 0 if none."""
+    """None where the changes help; else the largest count that works with the same controls, 0 if none."""
 
 
 def explain(problem: Problem) -> tuple[Conflict, Relaxation]:
@@ -87,17 +80,19 @@ def explain(problem: Problem) -> tuple[Conflict, Relaxation]:
     """
     if is_feasible(problem):
         raise ValueError("This problem is feasible: there is no conflict to explain. Call is_feasible first.")
-    controls = sorted({part.control for part in (*problem.quotas, *problem.caps)})
-    found = _fewest(problem, controls) if len(controls) <= _ENUMERATE else _minimal(problem, controls)
-    slacks = [_total(part(problem, subset)) for subset in found]
-    best = slacks.index(max(slacks))
-    conflict = Conflict(controls=found[best], names=_names(problem, found[best]), slack=slacks[best])
-    changes = _nearest(problem)
-    if changes is None:
-        lacking = problem.count - int(cells_of(problem).start.supply.sum())
+    controls = sorted({quota.control for quota in problem.quotas} | {cap.control for cap in problem.caps})
+    lacking = problem.count - int(cells_of(problem).start.supply.sum())
+    if lacking > 0:
+        conflict = Conflict(controls=(), names=_names(problem, ()), slack=lacking)
         return conflict, Relaxation(changes=(), total_slack=lacking, largest_count=largest_count(problem))
-    total = sum(abs(change.new - change.old) for change in changes)
-    return conflict, Relaxation(changes=changes, total_slack=total)
+    bounds = Bounds(problem)
+    found = _fewest(bounds, controls) if len(controls) <= _ENUMERATE else [_minimal(bounds, controls)]
+    cuts = [Cut(subset, sum(bounds.least(subset))) for subset in found]
+    worst = max(cuts, key=lambda cut: cut.least)  # the first of equals
+    moves = bounds.least(controls, cuts)
+    changes = tuple(_change(bound, move) for bound, move in zip(bounds.bounds, moves, strict=True) if move)
+    conflict = Conflict(controls=worst.controls, names=_names(problem, worst.controls), slack=worst.least)
+    return conflict, Relaxation(changes=changes, total_slack=sum(moves))
 
 
 def infeasible(problem: Problem) -> InfeasibleRequest:
@@ -136,26 +131,14 @@ def largest_count(problem: Problem) -> int:
     return 0
 
 
-def part(problem: Problem, controls: Sequence[int], blockers: Sequence[Pseudo] = _BLOCKERS) -> Problem:
-    """Return the problem with only some of its controls and of what blocks items.
-
-    Args:
-        problem: a compiled request.
-        controls: indices of the controls to keep.
-        blockers: which of candidates, exclude and seen still block items.
-    """
-    masks = {
-        "candidates": problem.blocked_candidates,
-        "exclude": problem.blocked_exclude,
-        "seen": problem.blocked_seen,
-    }
+def _part(problem: Problem, controls: Sequence[int], blockers: Sequence[Pseudo]) -> Problem:
+    """The problem with only some of its controls and of what blocks items."""
+    masks = _blockers(problem)
     allowed = problem.allowed.copy()
-    for name in _BLOCKERS:
-        if name not in blockers:
-            allowed |= masks[name]
+    for mask in masks.values():
+        allowed |= mask
     for name in blockers:
-        if name in masks:
-            allowed &= ~masks[name]
+        allowed &= ~masks[name]
     return replace(
         problem,
         quotas=tuple(quota for quota in problem.quotas if quota.control in controls),
@@ -164,116 +147,48 @@ def part(problem: Problem, controls: Sequence[int], blockers: Sequence[Pseudo] =
     )
 
 
-def _fewest(problem: Problem, controls: list[int]) -> list[tuple[int, ...]]:
+def _blockers(problem: Problem) -> dict[Pseudo, BoolArray]:
+    """What blocks items of a problem, in the order in which it is named."""
+    return {
+        "candidates": problem.blocked_candidates,
+        "exclude": problem.blocked_exclude,
+        "seen": problem.blocked_seen,
+    }
+
+
+def _fewest(bounds: Bounds, controls: list[int]) -> list[tuple[int, ...]]:
     """All smallest infeasible sets of controls, in the order of the request."""
-    for size in range(len(controls) + 1):
-        found = [subset for subset in combinations(controls, size) if not is_feasible(part(problem, subset))]
+    for size in range(1, len(controls) + 1):
+        found = [subset for subset in combinations(controls, size) if not bounds.hold(subset)]
         if found:
             return found
     raise AssertionError("an infeasible problem has no infeasible set of controls")
 
 
-def _minimal(problem: Problem, controls: list[int]) -> list[tuple[int, ...]]:
-    """One infeasible set from which nothing can be left out; what is stated last is left out first."""
+def _minimal(bounds: Bounds, controls: list[int]) -> tuple[int, ...]:
+    """An infeasible set from which nothing can be left out; what is stated last is left out first."""
     kept = controls
     for control in reversed(controls):
         fewer = [other for other in kept if other != control]
-        if not is_feasible(part(problem, fewer)):
+        if not bounds.hold(fewer):
             kept = fewer
-    return [tuple(kept)]
+    return tuple(kept)
+
+
+def _change(bound: Bound, move: int) -> Change:
+    new = bound.value - move if bound.name == "lower" else bound.value + move
+    return Change(control=bound.control, bound=bound.name, old=bound.value, new=new)
 
 
 def _names(problem: Problem, controls: tuple[int, ...]) -> tuple[Pseudo, ...]:
     """The fewest of candidates, exclude and seen that the conflict needs, ties in that order."""
     count: tuple[Pseudo, ...] = () if controls else ("count",)
-    for size in range(len(_BLOCKERS) + 1):
-        for names in combinations(_BLOCKERS, size):
-            if not is_feasible(part(problem, controls, names)):
+    blocking = [name for name, mask in _blockers(problem).items() if mask.any()]
+    for size in range(len(blocking) + 1):
+        for names in combinations(blocking, size):
+            if not is_feasible(_part(problem, controls, names)):
                 return names + count
     raise AssertionError("a conflict is feasible with everything that blocks items")
-
-
-def _total(problem: Problem) -> int:
-    """Least total slack that makes a problem feasible; items lacking where no slack helps."""
-    lacking = problem.count - int(cells_of(problem).start.supply.sum())
-    if lacking > 0:
-        return lacking
-    program = _SlackProgram(problem)
-    return int(program.solve(np.ones(len(program.bounds))).sum())
-
-
-def _nearest(problem: Problem) -> tuple[Change, ...] | None:
-    """The changes of least total slack, earlier controls kept first; None where none helps."""
-    if int(cells_of(problem).start.supply.sum()) < problem.count:
-        return None
-    program = _SlackProgram(problem)
-    slack = program.solve(np.ones(len(program.bounds)))
-    program.require(np.ones(len(program.bounds)), int(slack.sum()))
-    owners = np.array([control for control, _, _ in program.bounds])
-    for control in np.unique(owners)[:-1]:
-        own = (owners == control).astype(np.float64)
-        if own @ slack > 0:
-            slack = program.solve(own)
-        program.require(own, int(own @ slack))
-    return tuple(
-        Change(control=control, bound=bound, old=old, new=old + (-move if bound == "lower" else move))
-        for (control, bound, old), move in zip(program.bounds, slack.tolist(), strict=True)
-        if move
-    )
-
-
-class _SlackProgram:
-    """Counts (F, G), flattened, and one slack for each bound (B,) that may give."""
-
-    def __init__(self, problem: Problem) -> None:
-        cells = cells_of(problem)
-        segments = np.arange(cells.start.length.size)
-        inside = (cells.first[:, None] <= segments) & (segments <= cells.last[:, None])  # (R, G)
-        rows = csr_array((cells.member[:, :, None] & inside[:, None, :]).reshape(len(inside), cells.num_faces * segments.size).astype(float))
-        kinds = np.where(np.arange(len(inside)) < cells.num_quotas, "upper", "limit")
-        span = inside @ cells.start.length
-        low = np.flatnonzero(cells.start.lower > 0)
-        high = np.flatnonzero(cells.start.upper < span)
-        named = [(int(cells.control[r]), "lower", int(cells.start.lower[r])) for r in low]
-        named += [(int(cells.control[r]), str(kinds[r]), int(cells.start.upper[r])) for r in high]
-        self.bounds = sorted(set(named))
-        column = np.array([self.bounds.index(name) for name in named], dtype=np.int64)
-        sign = np.concatenate([np.ones(low.size), -np.ones(high.size)])
-        shape = (len(named), len(self.bounds))
-        give = csr_array((sign, (np.arange(len(named)), column)), shape=shape)
-        fixed, fixed_lower, fixed_upper = _supplies(cells)
-        none = csr_array((fixed.shape[0], len(self.bounds)))
-        self._matrix = vstack([hstack([rows[np.concatenate([low, high])], give]), hstack([fixed, none])]).tocsr()
-        self._lower = np.concatenate([cells.start.lower[low], np.full(high.size, -np.inf), fixed_lower])
-        self._upper = np.concatenate([np.full(low.size, np.inf), cells.start.upper[high], fixed_upper])
-        self._most = np.full(self._matrix.shape[1], float(problem.count + cells.start.lower.max(initial=0)))
-
-    def solve(self, cost: np.ndarray) -> np.ndarray:
-        """The slacks (B,) that minimise `cost` (B,)."""
-        whole = np.zeros(self._most.size)
-        whole[whole.size - cost.size :] = cost
-        solution = solve_integer(whole, csr_array(self._matrix), self._lower, self._upper, self._most)
-        assert solution is not None, "a problem with enough works cannot be relaxed"
-        return np.asarray(solution[whole.size - cost.size :], dtype=np.int64)
-
-    def require(self, weights: np.ndarray, value: int) -> None:
-        """Demand `weights @ slack == value` from now on."""
-        row = np.zeros((1, self._most.size))
-        row[0, self._most.size - weights.size :] = weights
-        self._matrix = vstack([self._matrix, csr_array(row)]).tocsr()
-        self._lower, self._upper = np.append(self._lower, value), np.append(self._upper, value)
-
-
-def _supplies(cells: Cells) -> tuple[csr_array, np.ndarray, np.ndarray]:
-    """Segments are filled, supplies of cells are kept, over the counts (F, G), flattened."""
-    num_segments, num_cells = cells.start.length.size, cells.start.supply.size
-    unknown = np.arange(cells.num_faces * num_segments)
-    place = np.concatenate([unknown % num_segments, num_segments + np.repeat(cells.face_cell, num_segments)])
-    matrix = csr_array(
-        (np.ones(2 * unknown.size), (place, np.tile(unknown, 2))), shape=(num_segments + num_cells, unknown.size)
-    )
-    lower = np.concatenate([cells.start.length, np.zeros(num_cells, dtype=np.int64)])
-    return matrix, lower, np.concatenate([cells.start.length, cells.start.supply])
 
 
 def _is_whole(quota: Quota, problem: Problem) -> bool:

@@ -18,7 +18,7 @@ from steerec.control.cells import Cells, State, cells_of
 from steerec.control.integer import counts_by_program
 from steerec.control.model import Model, build_model
 from steerec.control.nested import fill, nest
-from steerec.control.problem import BoolArray, IntArray, Problem
+from steerec.control.problem import IntArray, Problem
 from steerec.control.table import Reach, axes_of
 
 TABLE_BITS = 2**18
@@ -95,25 +95,36 @@ def _lay_out(cells: Cells, state: State, model: Model, counts: IntArray) -> tupl
     """
     witness = np.zeros((cells.num_faces, state.length.size), dtype=np.int64)
     supply = state.supply.copy()
-    caps = cells.member[cells.num_quotas :]  # (cap rows, F)
-    left = state.upper[cells.num_quotas :].copy()
+    left = state.upper[cells.num_quotas :].copy()  # (cap rows,)
+    slack = _cap_slack(cells, left)  # (F,)
     broken: set[int] = set()
     faces_of = [np.flatnonzero(model.face_variable == variable) for variable in range(model.pool.size)]
     for variable in np.argsort([faces.size for faces in faces_of], kind="stable"):
         faces = faces_of[variable]
+        own = cells.face_cell[faces]
         for segment, wanted in zip(model.segments, counts[variable], strict=True):
             while wanted > 0:
-                room = supply[cells.face_cell[faces]]  # (faces of the variable,)
-                if left.size:
-                    slack = np.where(caps[:, faces], left[:, None], wanted).min(axis=0)
-                    room = np.where(slack > 0, np.minimum(room, slack), np.minimum(room, 0))
+                room = np.minimum(supply[own], slack[faces])
                 best = int(room.argmax())
                 if room[best] <= 0:
-                    best = int(supply[cells.face_cell[faces]].argmax())
-                    broken.update((np.flatnonzero(caps[:, faces[best]] & (left <= 0)) + cells.num_quotas).tolist())
+                    best = int(supply[own].argmax())
+                rows = np.flatnonzero(cells.member[cells.num_quotas :, faces[best]])
+                broken.update((rows[left[rows] <= 0] + cells.num_quotas).tolist())
                 part = max(1, min(int(wanted), int(room[best])))
                 witness[faces[best], segment] += part
-                supply[cells.face_cell[faces[best]]] -= part
-                left -= part * caps[:, faces[best]]
+                supply[own[best]] -= part
+                left[rows] -= part
+                for row in rows:
+                    touched = cells.member[cells.num_quotas + row]
+                    slack[touched] = np.minimum(slack[touched], left[row])
                 wanted -= part
     return witness, np.array(sorted(broken), dtype=np.int64)
+
+
+def _cap_slack(cells: Cells, left: IntArray) -> IntArray:
+    """How many more items of each face (F,) the caps admit."""
+    slack = np.full(cells.num_faces, cells.count, dtype=np.int64)
+    if left.size:
+        row, face = cells.carried
+        np.minimum.at(slack, face, left[row])
+    return slack

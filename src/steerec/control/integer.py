@@ -17,6 +17,7 @@ FloatArray = NDArray[np.float64]
 
 _INFEASIBLE = 2
 _SLIP = 1e-5
+"""What a row may miss a bound by, for a coefficient of 1: rounding of scores, never of a count."""
 
 
 def solve_integer(
@@ -26,10 +27,9 @@ def solve_integer(
     upper: FloatArray,
     most: FloatArray,
     *,
-    whole: FloatArray | None = None,
     least: FloatArray | None = None,
 ) -> FloatArray | None:
-    """Minimise `cost @ x` over `least` <= x <= `most` with `lower` <= `matrix @ x` <= `upper`.
+    """Minimise `cost @ x` over integers `least` <= x <= `most` with `lower` <= `matrix @ x` <= `upper`.
 
     Args:
         cost: (X,) objective.
@@ -37,19 +37,17 @@ def solve_integer(
         lower: (rows,) lower bounds.
         upper: (rows,) upper bounds.
         most: (X,) upper bounds of the unknowns.
-        whole: (X,) 1 where the unknown is an integer; all by default.
         least: (X,) lower bounds of the unknowns; 0 by default.
 
     Returns:
-        The optimum (X,), integers rounded, or None where nothing satisfies the constraints.
+        The optimum (X,), rounded, or None where nothing satisfies the constraints.
 
     Raises:
         RuntimeError: the solver stopped without an answer, or its answer fails the check in integers.
     """
-    whole = np.ones(cost.size) if whole is None else whole
     answer = milp(
         cost,
-        integrality=whole,
+        integrality=np.ones(cost.size),
         bounds=Bounds(0 if least is None else least, most),
         constraints=LinearConstraint(matrix, lower, upper),
         options={"mip_rel_gap": 0},
@@ -58,9 +56,10 @@ def solve_integer(
         return None
     if answer.x is None or answer.status != 0:
         raise RuntimeError(f"the integer solver stopped without an answer: {answer.message}")
-    solution = np.where(whole > 0, np.rint(answer.x), answer.x)
+    solution = np.rint(answer.x)
     reached = matrix @ solution
-    if (reached < lower - _SLIP).any() or (reached > upper + _SLIP).any():  # bounds are whole numbers
+    slip = _SLIP * abs(matrix).max(axis=1).toarray().ravel()
+    if (reached < lower - slip).any() or (reached > upper + slip).any():
         raise RuntimeError("the integer solver's answer, rounded, breaks a bound")
     return np.asarray(solution)
 

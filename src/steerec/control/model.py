@@ -50,7 +50,7 @@ class Model:
 
     @property
     def most(self) -> IntArray:
-        """(V,) how many of the best works of a variable a list could use, those it uses elsewhere included."""
+        """(V,) how many of a variable's best works are worth a look: no list has use for the next one."""
         bound = np.where(self.inside.all(axis=1), self.upper, self.total)  # (R,)
         most = np.where(self.member, bound[:, None], self.total).min(axis=0, initial=self.total)
         split = np.bincount(self.pool)[self.pool] > 1
@@ -130,16 +130,20 @@ def _pools(classes: IntArray, cell: IntArray, supply: IntArray) -> tuple[IntArra
         totals = np.bincount(classes, weights=supply[cell]).astype(np.int64)
         return classes, np.arange(totals.size), totals
     shown: dict[int, set[int]] = {}
-    for one, kind in zip(cell.tolist(), classes.tolist(), strict=True):
+    split = np.flatnonzero(count[cell] > 1)
+    for one, kind in zip(cell[split].tolist(), classes[split].tolist(), strict=True):
         shown.setdefault(one, set()).add(kind)
-    kinds: dict[tuple[int, ...], int] = {}
+    width = int(classes.max()) + 1
+    kinds: dict[tuple[int, ...], int] = {(kind,): kind for kind in range(width)}
     cell_pool = np.zeros(supply.size, dtype=np.int64)
-    for one, kind_set in shown.items():
-        cell_pool[one] = kinds.setdefault(tuple(sorted(kind_set)), len(kinds))
+    cell_pool[cell] = classes
+    for one, offered in shown.items():
+        cell_pool[one] = kinds.setdefault(tuple(sorted(offered)), len(kinds))
+    own_pool = relabel(cell_pool[cell])  # without pools that no cell draws on
+    cell_pool[cell] = own_pool
     held = count > 0
     totals = np.bincount(cell_pool[held], weights=supply[held]).astype(np.int64)
-    width = int(classes.max()) + 1
-    variable = relabel(cell_pool[cell] * width + classes)
+    variable = relabel(own_pool * width + classes)
     pool = np.zeros(int(variable.max()) + 1, dtype=np.int64)
-    pool[variable] = cell_pool[cell]
+    pool[variable] = own_pool
     return variable, pool, totals

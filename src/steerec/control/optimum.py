@@ -58,6 +58,14 @@ def best_list(
     Raises:
         RequestError: the scores hold NaN or +inf, or have the wrong shape.
         InfeasibleRequest: no list satisfies the problem.
+
+    Example:
+        >>> from steerec.control.problem import Quota
+        >>> comedies = np.array([True, True, False, False])
+        >>> quota = Quota(mask=comedies, lower=1, upper=1, first=1, last=1, control=0)
+        >>> problem = Problem(count=2, quotas=(quota,), allowed=np.ones(4, dtype=bool), work=np.arange(4))
+        >>> best_list(problem, np.array([0.1, 0.2, 0.9, 0.8]))  # a comedy first
+        [1, 2]
     """
     values = _checked(scores, problem.num_items)
     cells = cells_of(problem)
@@ -83,7 +91,9 @@ def _checked(scores: NDArray[np.floating], num_items: int) -> FloatArray:
     return values
 
 
-def _best_set(cells: Cells, values: FloatArray, forced: int | None, order: IntArray | None) -> list[int] | None:
+def _best_set(
+    cells: Cells, values: FloatArray, forced: int | None, order: IntArray | None
+) -> list[int] | None:
     """The items of the best list, in any order; None where there is no list."""
     chosen = _best_of(cells.flat, values, forced, order)
     if chosen is None or cells.windowed.sum() <= 1 or is_arrangeable(cells, chosen):
@@ -91,8 +101,10 @@ def _best_set(cells: Cells, values: FloatArray, forced: int | None, order: IntAr
     return _best_of(cells, values, forced, order)
 
 
-def _best_of(cells: Cells, values: FloatArray, forced: int | None, order: IntArray | None) -> list[int] | None:
-    """The best set within the rows of `cells`: the best set of some rows, with more rows until none breaks."""
+def _best_of(
+    cells: Cells, values: FloatArray, forced: int | None, order: IntArray | None
+) -> list[int] | None:
+    """The best set within the rows of `cells`: the best within some, with more rows until none breaks."""
     quotas = np.arange(cells.member.shape[0]) < cells.num_quotas
     active = quotas
     is_lazy = False
@@ -115,7 +127,12 @@ def _best_of(cells: Cells, values: FloatArray, forced: int | None, order: IntArr
 
 
 def _best_of_model(
-    cells: Cells, model: Model, tree: Tree | None, values: FloatArray, forced: int | None, order: IntArray | None
+    cells: Cells,
+    model: Model,
+    tree: Tree | None,
+    values: FloatArray,
+    forced: int | None,
+    order: IntArray | None,
 ) -> list[int] | None:
     """The best set that satisfies the rows of a model."""
     variable = np.append(model.face_variable, -1)[cells.item_face]  # (N,)
@@ -197,7 +214,9 @@ def _entries(
     items = np.concatenate(list(_by_score(values, variable >= 0, order)))
     if forced is not None:
         items = np.append(forced, items[cells.work[items] != cells.work[forced]])
-    items = items[np.argsort(variable[items].astype(np.min_scalar_type(model.pool.size)), kind="stable")]  # by variable, best first
+    items = items[
+        np.argsort(variable[items].astype(np.min_scalar_type(model.pool.size)), kind="stable")
+    ]  # by variable, best first
     times = np.bincount(cells.work[items])
     twin = np.flatnonzero(times[cells.work[items]] > 1)
     if twin.size:

@@ -31,7 +31,7 @@ _SLACK = 1e-5
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Entries:
-    """The works worth a look, best first within each variable."""
+    """The works worth a look, variable by variable, best first, a forced item before the others."""
 
     item: IntArray
     """(E,) catalogue index."""
@@ -63,7 +63,10 @@ def _by_table(model: Model, axes: Axes, entries: Entries, forced: int | None) ->
     nothing = complex(-np.inf, 0)
     best = np.full(axes.size, nothing)
     best[0] = 0
-    coordinates = [np.arange(axes.size) // stride % (end + 1) for stride, end in zip(axes.strides, axes.ends, strict=True)]
+    coordinates = [
+        np.arange(axes.size) // stride % (end + 1)
+        for stride, end in zip(axes.strides, axes.ends, strict=True)
+    ]
     landings: dict[bytes, BoolArray] = {}
     trail: list[tuple[list[tuple[int, int]], NDArray[np.int16]]] = []
     for work in _by_work(entries):
@@ -79,7 +82,9 @@ def _by_table(model: Model, axes: Axes, entries: Entries, forced: int | None) ->
             for segment in np.flatnonzero(model.alive[variable]):
                 moves = axes.moves[variable, segment]
                 if moves.tobytes() not in landings:
-                    landings[moves.tobytes()] = np.all([coordinates[axis] > 0 for axis in np.flatnonzero(moves)], axis=0)
+                    landings[moves.tobytes()] = np.all(
+                        [coordinates[axis] > 0 for axis in np.flatnonzero(moves)], axis=0
+                    )
                 step = int(axes.step[variable, segment])
                 moved = np.where(landings[moves.tobytes()][step:], best[: axes.size - step] + gain, nothing)
                 better = moved > grown[step:]
@@ -113,7 +118,7 @@ def _by_work(entries: Entries) -> list[list[int]]:
 def _by_program(model: Model, entries: Entries, forced: int | None) -> list[int] | None:
     """Unknowns: how many of each variable stand in each segment (V, G), then which entries are in (E,).
 
-    With whole counts the entries of unsplit works are whole by themselves. A second program settles ties.
+    A second program settles ties.
     """
     num_variables, num_segments = model.alive.shape
     num_counts, num_entries = model.alive.size, entries.item.size
@@ -131,19 +136,18 @@ def _by_program(model: Model, entries: Entries, forced: int | None) -> list[int]
         upper=np.concatenate([upper, np.zeros(num_variables), np.ones(len(shared))]),
         least=np.concatenate([np.zeros(num_counts), entries.item == forced]).astype(np.float64),
         most=np.concatenate([np.where(model.alive, model.length, 0).ravel(), np.ones(num_entries)]),
-        whole=np.concatenate([np.ones(num_counts), np.isin(np.arange(num_entries), np.concatenate([*shared, []]))]),
     )
     unit = _SCALE / (float(np.ptp(entries.score)) or 1.0)
     gain = np.concatenate([np.zeros(num_counts), (entries.score - entries.score.min()) * unit])
     answer = program.solve(-gain)
     if answer is None:
         return None
-    picks = [np.flatnonzero(answer[num_counts:] > 0.5)]
+    picks = [np.flatnonzero(answer[num_counts:])]
     if np.unique(entries.score).size < num_entries:
         index = np.concatenate([np.zeros(num_counts), entries.item])
         second = program.with_row(gain, float(gain @ answer) - _SLACK).solve(index)
         if second is not None:
-            picks.append(np.flatnonzero(second[num_counts:] > 0.5))
+            picks.append(np.flatnonzero(second[num_counts:]))
     best = max(picks, key=lambda pick: (float(entries.score[pick].sum()), -int(entries.item[pick].sum())))
     return [int(item) for item in entries.item[best]]
 
@@ -157,7 +161,6 @@ class _Program:
     upper: FloatArray
     least: FloatArray
     most: FloatArray
-    whole: FloatArray
 
     def with_row(self, row: FloatArray, lower: float) -> _Program:
         """The same program with `row @ x >= lower` added."""
@@ -171,5 +174,10 @@ class _Program:
     def solve(self, cost: FloatArray) -> FloatArray | None:
         """Minimise `cost @ x`; None where nothing satisfies the constraints."""
         return solve_integer(
-            cost, csr_array(self.matrix), self.lower, self.upper, self.most, whole=self.whole, least=self.least
+            cost,
+            csr_array(self.matrix),
+            self.lower,
+            self.upper,
+            self.most,
+            least=self.least,
         )

@@ -16,13 +16,15 @@ import numpy as np
 from steerec.control.model import Model
 from steerec.control.problem import BoolArray, IntArray
 
+_HUGE = 2**62
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Axes:
     """The axes of a table."""
 
     size: int
-    """S, number of count vectors."""
+    """S, number of count vectors; a size of 2**62 or more is given as 2**62, and cannot be laid out."""
     ends: list[int]
     """Largest count on each axis; segments first, then rows."""
     floors: list[int]
@@ -38,27 +40,29 @@ class Axes:
 def axes_of(model: Model) -> Axes:
     """Lay out the table of a model."""
     span = model.inside @ model.length  # (R,)
-    outside = model.upper - model.lower > np.minimum(model.upper, span - model.lower)  # never: kept for shape
     outside = (span - model.lower) < model.upper
     ends = np.concatenate([model.length, np.where(outside, span - model.lower, model.upper)])
     floors = np.concatenate([model.length, np.where(outside, span - model.upper, model.lower)])
-    strides = np.concatenate([[1], np.cumprod((ends + 1).astype(np.float64))])
     counted = model.member ^ outside[:, None]  # (R, V)
     moves = np.concatenate(
         [
-            np.broadcast_to(np.eye(model.length.size, dtype=np.bool_), (model.pool.size, *(model.length.size,) * 2)),
+            np.broadcast_to(
+                np.eye(model.length.size, dtype=np.bool_), (model.pool.size, *(model.length.size,) * 2)
+            ),
             counted.T[:, None, :] & model.inside.T[None, :, :],
         ],
         axis=2,
     )
-    size = strides[-1]
-    whole = strides[:-1].astype(np.int64) if size < 2**62 else np.zeros(ends.size, dtype=np.int64)
+    strides, size = [], 1
+    for end in ends.tolist():
+        strides.append(size if size < _HUGE else 0)
+        size = min(size * (end + 1), _HUGE)
     return Axes(
-        size=int(size) if size < 2**62 else 2**62,
+        size=size,
         ends=ends.tolist(),
         floors=floors.tolist(),
-        strides=whole.tolist(),
-        step=moves @ whole,
+        strides=strides,
+        step=moves @ np.array(strides, dtype=np.int64),
         moves=moves,
     )
 
@@ -107,7 +111,11 @@ class Reach:
         return self._trace(history, (reached & -reached).bit_length() - 1) if reached else None
 
     def _spread(self, layer: list[int], option: tuple[int, int], *, bounded: bool) -> list[int]:
-        """Use an option any number of times; entry j of a layer holds the vectors after j works of the pool."""
+        """Use an option any number of times.
+
+        Entry j of a layer holds the vectors reached with j works of the pool; a pool that cannot run out
+        has one entry.
+        """
         step, landing = int(self._axes.step[option]), self._land(option)
         if bounded:
             grown = [layer[0]]

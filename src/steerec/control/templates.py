@@ -53,24 +53,24 @@ SLOTS: Mapping[str, frozenset[str]] = {
         "which_equal": "value column items",
     }.items()
 }
-"""Slots of each kind; every template of a kind uses each of them once and no other."""
+"""Slots of each kind; every template of a kind uses each of them and no other."""
 
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
 def check_slots(kind: str, template: str) -> None:
-    """Check that a template has exactly the slots of its kind, each once.
+    """Check that a template has the slots of its kind, each at least once, and no other.
 
     Raises:
-        RequestError: the kind does not exist, or a slot is missing, repeated or foreign.
+        RequestError: the kind does not exist, or a slot is missing or foreign.
     """
     if kind not in SLOTS:
         raise RequestError(f'There is no phrase kind "{kind}".{did_you_mean(kind, SLOTS)}')
     found = _SLOT.findall(template)
-    if sorted(found) != sorted(SLOTS[kind]):
+    if set(found) != set(SLOTS[kind]):
         raise RequestError(
             f'The {kind} phrasing "{template}" has the slots {found}; it needs each of '
-            f"{sorted(SLOTS[kind])} once."
+            f"{sorted(SLOTS[kind])} and no other."
         )
 
 

@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from transformers import DynamicCache
 
+from steerec.errors import SteerecError
+
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
@@ -111,8 +113,13 @@ class RaggedCache:
             logits_to_keep=1 if last_only else 0,
         )
         self.forwards += 1
-        logits: torch.Tensor = output.logits
-        return logits.float()
+        logits: torch.Tensor = output.logits.float()
+        if torch.isnan(logits).any():
+            raise SteerecError(
+                "The model's logits are not numbers: its weights overflowed or are corrupt. "
+                "Load an earlier checkpoint, or use float32 or bfloat16 instead of float16."
+            )
+        return logits
 
 
 def _select(states: torch.Tensor, base: int, source: torch.Tensor) -> torch.Tensor:

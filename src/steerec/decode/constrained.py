@@ -63,7 +63,7 @@ def decode_lists(
         RequestError: a list might not fit in the context with its prompt.
         ConfigError: beam, batch size or weight is out of range, or a score is not finite.
     """
-    additions = _additions(teacher_scores, weight, wishes, (len(prompts), lm.identifier.num_items))
+    parts = _parts(teacher_scores, weight, wishes, (len(prompts), lm.identifier.num_items))
     if beam < 1 or batch_size < 1:
         raise ConfigError(f"beam and batch_size must be at least 1; got {beam} and {batch_size}.")
     for prompt, problem in zip(prompts, problems, strict=True):
@@ -75,37 +75,40 @@ def decode_lists(
     with torch.inference_mode():
         for rows in _batches(prompts, problems, batch_size):
             batch = _Batch(lm, [prompts[i] for i in rows], [problems[i] for i in rows])
-            chosen = None if additions is None else additions[rows]
-            lists |= zip(rows, batch.decode(chosen, beam), strict=True)
+            lists |= zip(rows, batch.decode(_additions(parts, rows), beam), strict=True)
     return [lists[i] for i in range(len(prompts))]
 
 
-def _additions(
+def _parts(
     scores: NDArray[np.floating] | None,
     weight: float,
     wishes: NDArray[np.floating] | None,
     shape: tuple[int, int],
-) -> FloatArray | None:
-    """(B, N) nats added to each item, or None where nothing is."""
+) -> list[tuple[float, NDArray[np.floating]]]:
+    """What is added to log-probabilities: (factor, (B, N)) pairs, none where nothing is."""
     if not (np.isfinite(weight) and weight >= 0):
         raise ConfigError(f"The teacher's weight must be a finite number >= 0; got {weight}.")
     parts = []
     if scores is not None and weight > 0:
-        parts.append(weight * np.asarray(scores, np.float64))
+        parts.append((weight, scores))
     if wishes is not None and np.any(wishes):
-        parts.append(np.asarray(wishes, np.float64))
-    if not parts:
-        return None
-    for part in parts:
-        assert part.shape == shape, (
-            f"scores of shape {part.shape} for {shape[0]} prompts and {shape[1]} items"
-        )
-        if not np.isfinite(part).all():
+        parts.append((1.0, wishes))
+    for _, values in parts:
+        assert values.shape == shape, f"{values.shape} scores for {shape[0]} prompts and {shape[1]} items"
+        if not np.isfinite(values).all():
             raise ConfigError(
                 "Teacher scores and wishes must be finite for every item; what may not be recommended "
                 "belongs in the problem, not in the scores."
             )
-    return sum(parts[1:], parts[0])
+    return parts
+
+
+def _additions(parts: list[tuple[float, NDArray[np.floating]]], rows: list[int]) -> FloatArray | None:
+    """(rows, N) nats added to each item, or None where nothing is."""
+    if not parts:
+        return None
+    scaled = [factor * values[rows].astype(np.float64) for factor, values in parts]
+    return sum(scaled[1:], scaled[0])
 
 
 def _batches(prompts: Sequence[Sequence[int]], problems: Sequence[Problem], size: int) -> Iterator[list[int]]:

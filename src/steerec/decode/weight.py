@@ -5,23 +5,18 @@ from __future__ import annotations
 import logging
 from typing import Any, Self
 
-import numpy as np
 import pydantic
 
 from steerec.config import Config
 from steerec.data.split import Split
-from steerec.decode.constrained import decode_lists
-from steerec.decode.prompts import plain_problems, plain_prompts
+from steerec.decode.validation import PlainValidation
 from steerec.llm.language_model import LanguageModel
-from steerec.metrics.lists import ranks_in_lists
 from steerec.metrics.names import ranking_summary
 from steerec.metrics.ranking import history_mask, rank_of_targets
 from steerec.progress import progress
 from steerec.recommend.recommender import Recommender
-from steerec.seeding import numpy_rng
 
 logger = logging.getLogger("steerec")
-_BATCH = 64
 
 
 class DecodeConfig(Config):
@@ -57,34 +52,15 @@ def choose_weight(
         `{"weight": w, "curve": [{"weight", "ndcg@10", "hr@10", "mrr@10", "teacher"}, ...]}`; "teacher" is
         the teacher's own NDCG@10 on the same points. Ties go to the smaller weight.
     """
-    points = split.points("valid")
-    if config.num_points is not None and config.num_points < len(points):
-        rng = numpy_rng(seed, "weight-points")
-        chosen = np.sort(rng.choice(len(points), size=config.num_points, replace=False))
-        points = [points[int(i)] for i in chosen]
-    histories = [point.history for point in points]
-    targets = np.array([point.target for point in points])
-    scores = teacher.scores(histories)  # (B, N)
-    alone = ranking_summary(rank_of_targets(scores, targets, history_mask(histories, len(split.catalog))))
-    prompts = plain_prompts(lm, split.catalog, points, phrasing="validation", seed=seed)
-    problems = plain_problems(split.catalog, points)
+    validation = PlainValidation(split, num_points=config.num_points, beam=config.beam, seed=seed)
+    scores = teacher.scores(validation.histories)  # (B, N)
+    masked = history_mask(validation.histories, len(split.catalog))
+    alone = ranking_summary(rank_of_targets(scores, validation.targets, masked))
     curve = []
-    with progress("weight of the teacher term", total=len(points) * len(config.weights), unit="lists") as bar:
+    total = len(validation.points) * len(config.weights)
+    with progress("weight of the teacher term", total=total, unit="lists") as bar:
         for weight in sorted(config.weights):
-            lists: list[tuple[int, ...]] = []
-            for start in range(0, len(points), _BATCH):
-                part = slice(start, start + _BATCH)
-                decoded = decode_lists(
-                    lm,
-                    prompts[part],
-                    problems[part],
-                    beam=config.beam,
-                    teacher_scores=scores[part],
-                    weight=weight,
-                )
-                lists += [one.items for one in decoded]
-                bar.advance(len(decoded))
-            metrics = ranking_summary(ranks_in_lists(lists, targets, histories))
+            metrics = validation(lm, scores=scores, weight=weight, advance=bar.advance)
             curve.append({"weight": weight, **metrics, "teacher": alone["ndcg@10"]})
             logger.info("teacher term w = %g: validation NDCG@10 %.4f", weight, metrics["ndcg@10"])
     best = max(curve, key=lambda point: (point["ndcg@10"], -point["weight"]))

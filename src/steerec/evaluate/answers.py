@@ -32,7 +32,7 @@ _BATCH = 64
 def heedless_lists(recommender: Recommender, cases: Sequence[Case]) -> Lists:
     """Return the recommender's own best unseen items, as many as asked for: it cannot read the request."""
     return [
-        best_list(_plain_problem(case, recommender.catalog), scores)
+        list(best_list(_plain_problem(case, recommender.catalog), scores))
         for case, scores in _with_scores(recommender, cases)
     ]
 
@@ -40,7 +40,7 @@ def heedless_lists(recommender: Recommender, cases: Sequence[Case]) -> Lists:
 def controlled_lists(recommender: Recommender, cases: Sequence[Case]) -> Lists:
     """Return the exact optimum of the recommender's scores under the true request: the ceiling."""
     return [
-        best_list(case.problem, scores + wishes(case.request, recommender.catalog))
+        list(best_list(case.problem, scores + wishes(case.request, recommender.catalog)))
         for case, scores in _with_scores(recommender, cases)
     ]
 

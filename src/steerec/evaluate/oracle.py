@@ -148,10 +148,16 @@ def matches(where: Any, item: str, row: Row) -> bool:
         elif key == "items":
             held = item in test
         else:
-            held = _column_matches(row.get(key), test)
+            held = _column_matches(_cell(row, key), test)
         if not held:
             return False
     return True
+
+
+def _cell(row: Row, column: str) -> Any:
+    # Where a table has only one of the two, requests may use either name.
+    other = {"category": "categories", "categories": "category"}.get(column)
+    return row.get(other) if other is not None and column not in row else row.get(column)
 
 
 def _column_matches(cell: Any, test: Any) -> bool:

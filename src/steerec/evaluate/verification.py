@@ -10,6 +10,7 @@ from typing import Any
 import pydantic
 
 from steerec.control.certificate import Certificate, verify
+from steerec.control.request import read_history
 from steerec.data.catalog import Catalog
 from steerec.errors import SteerecError
 from steerec.evaluate.oracle import violations
@@ -35,7 +36,10 @@ def verify_file(run_folder: Path, file: Path) -> list[str]:
     for place, record in enumerate(_records(file)):
         certificate = _certificate(record, file)
         history = [str(item) for item in record["history"]] if "history" in record else None
-        found = verify(certificate, catalog, None if history is None else [catalog.index(i) for i in history])
+        seen = None if history is None else read_history(history, catalog)
+        found = [] if verify(certificate, catalog, seen) else ["what it says is not true of this catalogue"]
+        if not certificate.satisfied:
+            found.append("it says itself that the list does not obey")
         request = json.loads(certificate.request.to_json())
         found += [f"oracle: {what}" for what in violations(request, certificate.items, table, history or [])]
         problems += [f"certificate {place}: {what}" for what in found]

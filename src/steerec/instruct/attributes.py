@@ -21,7 +21,7 @@ Ints = NDArray[np.int64]
 _TOPIC_SUPPORT = 5
 """Works that a value needs, so that people would ask for it by name as a topic."""
 _TOPIC_COVERAGE = 0.5
-"""Share of the items with such a value that makes a column one of topics (genres) and not of names (directors)."""
+"""Share of items with such a value that makes a column one of topics (genres), not of names (directors)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,7 +61,7 @@ class CategoryColumn:
     def is_topical(self) -> bool:
         """Whether topics cover the better part of the items that have a value at all."""
         filled = np.diff(self.indptr) > 0
-        return bool(self.topics) and self._with_topic.sum() >= _TOPIC_COVERAGE * filled.sum()
+        return bool(self.topics and self._with_topic.sum() >= _TOPIC_COVERAGE * filled.sum())
 
     @cached_property
     def _with_topic(self) -> NDArray[np.bool_]:
@@ -141,7 +141,7 @@ class Attributes:
 
     @cached_property
     def topical(self) -> tuple[CategoryColumn, ...]:
-        """Columns of topics, those with several values an item first: the columns requests are mostly about."""
+        """Columns of topics, what requests are mostly about; those with several values an item first."""
         order = {"categories": 0, "category": 1, "path": 2}
         return tuple(sorted((c for c in self.categories if c.is_topical), key=lambda c: order[c.kind]))
 
@@ -169,7 +169,7 @@ def _category_column(
             rows.append(list(cell))
         else:
             rows.append([tuple(cell[: depth + 1]) for depth in range(len(cell))])
-    values = sorted({value for row in rows for value in row})  # type: ignore[type-var]
+    values = sorted({value for row in rows for value in row})
     number = {value: index for index, value in enumerate(values)}
     value_ids = np.array([number[value] for row in rows for value in row], dtype=np.int64)
     lengths = np.array([len(row) for row in rows], dtype=np.int64)

@@ -74,7 +74,7 @@ def load_chat(path: Path) -> Chat:
         records = _lines(path)
     else:
         raise DataError(
-            f"{path} is no conversation file: a readable file that ends in .parquet, .jsonl or .ndjson is needed."
+            f"{path} is no conversation file. Give a readable file that ends in .parquet, .jsonl or .ndjson."
         )
     pairs = [pair for record in records if (pair := _read(record, path))]
     if not pairs:

@@ -1,4 +1,4 @@
-"""Drawing what a request is about: categories of the target, the taste, the teacher or anywhere; ranges; bounds.
+"""Drawing what a request is about: categories of the target, the taste, the teacher or all; ranges; bounds.
 
 Everything returned is plain JSON of the request language. Legend: N items, K length of the list.
 """
@@ -88,19 +88,20 @@ def draw_category(
     if not columns:
         return None
     is_first = len(columns) == 1 or rng.random() < _FIRST_COLUMN_SHARE
-    column = columns[0] if is_first else pick(rng, columns[1:])
+    drawn = columns[0] if is_first else pick(rng, columns[1:])
     source = _draw_source(rng, sources)
-    for _ in range(_TRIES):
-        value = _value_of(_source_item(situation, source, rng), column, rng)
-        if value is None:
-            continue
-        target = situation.target
-        if avoid_target and target is not None and value in column.of(target):
-            continue
-        return Category(column, value, source)
+    # Where the items of the source say nothing in the drawn column, they may in the first.
+    for column in dict.fromkeys((drawn, columns[0])) if source != "uniform" else ():
+        for _ in range(_TRIES):
+            value = _value_of(_source_item(situation, source, rng), column, rng)
+            is_unwanted = (
+                avoid_target and situation.target is not None and value in column.of(situation.target)
+            )
+            if value is not None and not is_unwanted:
+                return Category(column, value, source)
     if avoid_target and source != "uniform":
         return None
-    return Category(column, int(pick(rng, column.topic_list)), "uniform")
+    return Category(drawn, int(pick(rng, drawn.topic_list)), "uniform")
 
 
 def _draw_source(rng: np.random.Generator, sources: CategorySources) -> Source:
@@ -153,7 +154,7 @@ def draw_range(situation: Situation, rng: np.random.Generator) -> Where | None:
     low = column.rounded(_quantile(column, place - rng.random() * 0.5))
     high = column.rounded(_quantile(column, place + rng.random() * 0.5))
     if form < 0.8 or not low < high:  # one end; on the side where it leaves something out
-        is_low = 0.25 <= place and (place > 0.75 or form < 0.6)
+        is_low = place >= 0.25 and (place > 0.75 or form < 0.6)
         return {column.name: {"ge": low} if is_low else {"le": high}}
     return {column.name: {"ge": low, "le": high}}
 
@@ -203,7 +204,7 @@ def draw_upper(count: int, natural: int, rng: np.random.Generator, binding_share
 
 
 def draw_lower(count: int, natural: int, rng: np.random.Generator, binding_share: float) -> int:
-    """Draw a lower bound from 1 to K - 1 (1 for K = 1); a binding one is above what the teacher would show."""
+    """Draw a lower bound from 1 to K - 1 (1 for K = 1); a binding one exceeds what the teacher would show."""
     if natural + 1 < count and rng.random() < binding_share:
         return int(rng.integers(natural + 1, count))
     return int(rng.integers(1, max(count, 2)))

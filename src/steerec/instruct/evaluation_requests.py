@@ -1,7 +1,9 @@
 """The fixed control requests of an evaluation: drawn once by seed, the same for every row of a table.
 
-Categories come from the target, the history or the teacher's list, never from the model that is evaluated; requests
-with a category drawn at random are marked. Every request can be satisfied. Legend: N items, K length of a list.
+Categories come from the target, the history or the teacher's list, never from the model that is evaluated;
+requests with a category drawn at random are marked. Every request can be satisfied.
+
+Legend: B points scored together, N items.
 """
 
 from __future__ import annotations
@@ -192,7 +194,6 @@ def build_requests(
     points: Sequence[Point],
     teacher_scores: Callable[[list[Ints]], NDArray[np.float32]],
     config: RequestsConfig,
-    *,
     phrasing: Literal["unseen", "validation"] = "unseen",
 ) -> pl.DataFrame:
     """Draw the requests of an evaluation.
@@ -202,7 +203,7 @@ def build_requests(
         points: the predictions they are asked at, such as `split.points("test")`.
         teacher_scores: histories -> float (B, N); decides what counts as the teacher's list.
         config: how many, by which seed.
-        phrasing: the phrasings of the column `sentence_unseen`: "unseen" for a test, "validation" for choosing.
+        phrasing: of the column `sentence_unseen`: "unseen" for a test, "validation" for choosing.
 
     Returns:
         Columns `SCHEMA`: the request as JSON, as a sentence in trained and in other phrasings, whether some
@@ -255,7 +256,7 @@ def _row(
             drawn = draw(situation, rng, config)
             if drawn is None:
                 continue
-            problem = compile_request(drawn.request, catalog, point.history)
+            problem = compile_request(drawn.request, catalog, point.history.tolist())
             label = label_request(problem, scores, None)
             if label is None or not obeys(problem, label):
                 continue
@@ -280,7 +281,7 @@ def _row(
 
 
 def _strata(number: int) -> Iterator[tuple[str, Draw]]:
-    """Every kind in turn, the one whose turn it is first: a kind that the catalogue cannot serve gives way."""
+    """Every kind, the one whose turn it is first: a kind that the catalogue cannot serve gives way."""
     kinds = list(KINDS.values())
     for offset in range(len(kinds)):
         yield kinds[(number + offset) % len(kinds)]

@@ -1,6 +1,7 @@
 """What instruction data is made of: shares of the tasks, list lengths, where categories come from.
 
-Shares are weights: they need not sum to one, and a task that a catalogue cannot serve gives its share to the rest.
+Shares are weights: they need not sum to one, and a task that a catalogue cannot serve leaves its share to
+the rest.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class MixtureConfig(Config):
     """Training rows."""
     num_valid_rows: int = Field(1_000, ge=0)
     """Validation rows, drawn at the validation points with the validation phrasings."""
-    weights: dict[str, float] = dict(TASK_WEIGHTS)
+    weights: dict[str, float] = Field(default_factory=lambda: dict(TASK_WEIGHTS))
     """Task name -> share; tasks that are not named get none."""
     seed: int = 0
     """Of every draw; each row derives its own."""
@@ -80,7 +81,7 @@ class MixtureConfig(Config):
     include_sources: CategorySources = CategorySources()
     """Categories that requests ask for."""
     limit_sources: CategorySources = CategorySources(target=0.1, history=0.3, teacher=0.4, uniform=0.2)
-    """Categories that requests exclude or limit; excluded ones are never the true next item's, save by chance."""
+    """Categories that requests exclude or limit; only the uniform share may exclude the target's."""
     binding_share: float = Field(0.6, ge=0, le=1)
     """Share of bounds that the teacher's own list would break, so that obeying changes the list."""
     max_candidates: int = Field(20, ge=2)

@@ -56,8 +56,8 @@ class Moments:
         self._users = np.array([u for u, items in enumerate(self._train) if len(items) >= 2], dtype=np.int64)
         if part == "train" and not len(self._users):
             raise DataError(
-                "No user has two items in the training part: there is no next item to learn from. Use a larger "
-                "log or a split that leaves more for training."
+                "No user has two items in the training part: there is no next item to learn from. Use a "
+                "larger log or a split that leaves more for training."
             )
         weights = possible_weights(config.weights, attributes)
         self._names = tuple(weights)
@@ -118,8 +118,8 @@ def possible_weights(weights: Mapping[str, float], attributes: Attributes) -> di
     if not possible:
         wanted = ", ".join(name for name, weight in weights.items() if weight > 0)
         raise DataError(
-            f"The catalogue has no columns for any of the tasks {wanted}: it needs category or number columns "
-            "for them. Give next_items or candidates a weight, which need none."
+            f"The catalogue has no columns for any of the tasks {wanted}: they need category or number "
+            "columns. Give next_items or candidates a weight, which need none."
         )
     return possible
 

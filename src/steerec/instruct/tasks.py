@@ -1,7 +1,7 @@
 """The instruction tasks: each draws one request (or a question with a written answer) for a situation.
 
-A task knows nothing of any particular catalogue: it asks for whatever columns there are, by their types, and is
-left out where a catalogue has none. Legend: K length of the list.
+A task knows nothing of any particular catalogue: it asks for whatever columns there are, by their types, and
+is left out where a catalogue has none.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from steerec.instruct.mixture import MixtureConfig
 _LEAST_BOUNDED = 4
 """Shortest list that bounds and shares are asked of: below it, they say little."""
 _HALF_CANDIDATES = 0.5
-"""Share of the candidates, target aside, that the teacher ranks high; the others are drawn from everything."""
+"""Share of the candidates that the teacher ranks high; the others are drawn from everything."""
 _CANDIDATE_DEPTH = 50
 
 
@@ -101,7 +101,7 @@ def exclude_category(
 
 
 def _bounded(names: tuple[str, ...], *, limits: bool) -> Draw:
-    """Return a task that puts one of several bounds on a category; the first half of draws takes the first name."""
+    """Return a task that puts one of several bounds on a category: half the time the first, else another."""
 
     def draw(
         situation: Situation, rng: np.random.Generator, config: MixtureConfig, phrasing: str
@@ -139,7 +139,7 @@ def candidates(
 
 
 def draw_candidates(situation: Situation, rng: np.random.Generator, size: int) -> list[int]:
-    """Draw items that are not seen, one of each work: the target, some of the teacher's best, some of anything.
+    """Draw unseen items, one of each work: the target, some of the teacher's best, some of anything.
 
     Args:
         situation: the moment of the request.

@@ -1,4 +1,4 @@
-"""Rows as text that people and any language model can read: the history in titles, the words, a numbered list."""
+"""Rows as text for people and any language model: the history in titles, the words, a numbered list."""
 
 from __future__ import annotations
 

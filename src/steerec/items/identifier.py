@@ -7,7 +7,7 @@ all built from these pieces, and pieces are tokenised once and concatenated as i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -173,7 +173,14 @@ class TitleIdentifier(Identifier):
 
     name = "title"
 
-    def __init__(self, texts: Sequence[str], encode: Encode, *, decode: Decode | None = None) -> None:
+    def __init__(
+        self,
+        texts: Sequence[str],
+        encode: Encode,
+        *,
+        decode: Decode | None = None,
+        control_ids: Collection[int] = (),
+    ) -> None:
         """Tokenise every title once.
 
         Args:
@@ -181,10 +188,11 @@ class TitleIdentifier(Identifier):
             encode: token ids of a text. It must add no special tokens, and must not read control tokens
                 out of titles (transformers: `add_special_tokens=False, split_special_tokens=True`).
             decode: text of token ids; when given, every title must come back from its tokens.
+            control_ids: tokens that no title may contain, such as the end of an answer.
 
         Raises:
-            DataError: two titles are the same or are spelled the same, a title is empty or contains the
-                separator, or a title does not come back from its tokens.
+            DataError: two titles are the same or are spelled the same, a title is empty, contains the
+                separator or a control token, or does not come back from its tokens.
         """
         self.texts = tuple(texts)
         self.num_items = len(self.texts)
@@ -194,7 +202,7 @@ class TitleIdentifier(Identifier):
         self._spellings = tuple(tuple(encode(f" {text}")) for text in self.texts)
         self._bullet = tuple(encode("-"))
         self._markers: dict[int, Spelling] = {}
-        self._check_spellings(decode)
+        self._check_spellings(decode, frozenset(control_ids))
         self.longest = max(map(len, self._spellings))
         self._check()
 
@@ -222,7 +230,7 @@ class TitleIdentifier(Identifier):
         """Return the name and the titles."""
         return {"name": self.name, "texts": list(self.texts)}
 
-    def _check_spellings(self, decode: Decode | None) -> None:
+    def _check_spellings(self, decode: Decode | None, control_ids: frozenset[int]) -> None:
         if not self.separator:
             raise DataError("The tokenizer gives no token for a line break; titles need one to end.")
         for text, tokens in zip(self.texts, self._spellings, strict=True):
@@ -230,6 +238,11 @@ class TitleIdentifier(Identifier):
                 raise DataError(
                     f'The title "{text}" is spelled with a line-break token, so its end could not be told. '
                     "Remove line breaks from titles (items.titles.title_texts does)."
+                )
+            if control_ids & set(tokens):
+                raise DataError(
+                    f'The title "{text}" is read as a control token of the model. Encode titles so that '
+                    "control tokens in them stay plain text (split_special_tokens=True)."
                 )
             if decode is not None and decode(list(tokens)) != f" {text}":
                 raise DataError(

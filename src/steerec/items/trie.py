@@ -79,7 +79,8 @@ class IntervalTrie:
     @cached_property
     def is_leaf(self) -> BoolArray:
         """(M,) whether a node is a complete spelling."""
-        return np.equal(self.first_child, self.last_child)
+        leaf: BoolArray = self.first_child == self.last_child
+        return leaf
 
     @cached_property
     def first_token(self) -> IntArray:

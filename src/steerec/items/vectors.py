@@ -7,7 +7,7 @@ Legend: B texts of a batch, T tokens, N items, D width (384).
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,6 +118,16 @@ def item_vectors(catalog: Catalog, cache: Path, encoder: TextEncoder | None = No
     with atomic_path(path) as temporary:
         save_file({"vectors": vectors}, temporary, metadata={"catalogue_sha256": catalog.sha256})
     return vectors
+
+
+def text_vectors_installed() -> bool:
+    """Whether the package with MiniLM's weights is installed (the extra `steerec[text]`)."""
+    return importlib.util.find_spec(_PACKAGE) is not None
+
+
+def installed_embedder() -> Callable[[Sequence[str]], FloatArray] | None:
+    """Return MiniLM as a function texts -> (B, 384) unit vectors, or None where it is not installed."""
+    return TextEncoder().encode if text_vectors_installed() else None
 
 
 def _installed_model() -> Path:

@@ -24,7 +24,9 @@ class Tokenizer(Protocol):
     bos_token_id: int | None
     chat_template: str | None
 
-    def encode(self, text: str, *, add_special_tokens: bool = ..., split_special_tokens: bool = ...) -> list[int]:
+    def encode(
+        self, text: str, *, add_special_tokens: bool = ..., split_special_tokens: bool = ...
+    ) -> list[int]:
         """Return token ids; special tokens written in the text become their ids."""
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = ...) -> str:

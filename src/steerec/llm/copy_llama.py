@@ -1,12 +1,12 @@
 """A Llama with a signed copy head over item tokens: the `tiny` model for atomic identifiers.
 
-A softmax over item embeddings of width D cannot push down an arbitrary set of a hundred seen items: the logits
-have rank D. Pointer networks (Vinyals et al. 2015, arXiv 1506.03134; See et al. 2017, arXiv 1704.04368) add
-weight to tokens that stand in the context. Here the weight is a signed score, learned like everything else: the
-model learns to push seen and listed items down and named candidates up. Nothing is enforced; obedience in free
-decoding stays a thing that is learned and measured.
+A softmax over item embeddings of width D cannot push down an arbitrary set of a hundred seen items: its
+logits have rank D. Pointer networks (Vinyals et al. 2015, arXiv 1506.03134; See et al. 2017, arXiv
+1704.04368) add weight to tokens that stand in the context. Here the weight is a signed score, learned like
+everything else: the model learns to push seen and listed items down and named candidates up. Nothing is
+enforced; obedience in free decoding stays a thing that is learned and measured.
 
-Legend: B requests, T new tokens, S tokens of the context (cached and new), M predictions, V vocabulary, N items.
+Legend: B requests, T new tokens, S tokens of the context (cached and new), M predictions, V vocabulary.
 """
 
 from __future__ import annotations
@@ -21,20 +21,18 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 
-class CopyLlamaConfig(LlamaConfig):
+class CopyLlamaConfig(LlamaConfig):  # type: ignore[misc]
     """A Llama configuration with the copy head's width and the range of item tokens."""
 
     model_type = "steerec_copy_llama"
 
-    def __init__(
-        self, copy_dim: int = 32, first_item: int = 0, num_items: int = 0, **options: Any
-    ) -> None:
+    def __init__(self, copy_dim: int = 32, first_item: int = 0, num_items: int = 0, **options: Any) -> None:
         self.copy_dim, self.first_item, self.num_items = copy_dim, first_item, num_items
         super().__init__(**options)
 
 
-class CopyLlamaForCausalLM(LlamaForCausalLM):
-    """A Llama whose item logits get `sum_j q_t . k_j` over the places j where the item stands in the context."""
+class CopyLlamaForCausalLM(LlamaForCausalLM):  # type: ignore[misc]
+    """A Llama whose item logits get `q_t . k_j` for every place j where the item stands in the context."""
 
     config_class = CopyLlamaConfig
 
@@ -55,7 +53,7 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         Returns:
             (B, T, S) float32.
         """
-        scores = self.copy_query(queries) @ keys.transpose(1, 2) / math.sqrt(self.config.copy_dim)
+        scores: Tensor = self.copy_query(queries) @ keys.transpose(1, 2) / math.sqrt(self.config.copy_dim)
         return scores.float().masked_fill(~visible, 0.0)
 
     def add_copies(self, logits: Tensor, scores: Tensor, context: Tensor) -> Tensor:
@@ -73,7 +71,7 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         is_item = (context >= first) & (context < last)
         return logits.float().scatter_add(1, context, scores * is_item)
 
-    def forward(  # noqa: PLR0913  (the signature of every causal model)
+    def forward(
         self,
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
@@ -111,8 +109,8 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
     def _context(self, states: Tensor, tokens: Tensor, cache: Cache | None) -> tuple[Tensor, Tensor]:
         """Return keys (B, S, copy_dim) and token ids (B, S) of the whole context.
 
-        Both live in one more layer of the cache, so that whoever reorders, repeats or crops the cache does the
-        right thing without knowing of it. Token ids are exact in float32.
+        Both live in one more layer of the cache, so that whoever reorders, repeats or crops the cache does
+        the right thing without knowing of it. Token ids are exact in float32.
         """
         keys = self.copy_key(states).float()
         if cache is None:

@@ -1,4 +1,4 @@
-"""A language model as a recommender sees it: weights, tokenizer, item spelling and prompt layout in one object."""
+"""A language model as a recommender sees it: weights, tokenizer, item spelling and prompt layout."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class LanguageModel:
             count: length of the list that will be written.
 
         Raises:
-            RequestError: even without a history the list does not fit; the message names the largest that does.
+            RequestError: even without a history the list does not fit; the message names the largest count.
         """
         tokens, _ = self.encode_parts(history, instruction, self.answer_length(count))
         if tokens is None:
@@ -113,7 +113,7 @@ class LanguageModel:
             largest = self.identifier.largest_count(max(room, 0))
             raise RequestError(
                 f"A list of {count} items does not fit the {self.context_length} positions of {self.name}; "
-                f"the largest count that fits with this request is {largest}. Ask for fewer items or in fewer words."
+                f"the largest count that fits with this request is {largest}. Ask for fewer items."
             )
         return tokens
 
@@ -211,4 +211,3 @@ def load_weights(source: str, *, local_only: bool = False) -> tuple[PreTrainedMo
     tokenizer = AutoTokenizer.from_pretrained(source, **options)
     model = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, dtype=torch.float32, **options)
     return model.eval(), tokenizer
-

@@ -7,10 +7,10 @@ positions restart at every sequence and the attention mask is causal and block-d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from steerec.llm.copy_llama import CopyLlamaForCausalLM
@@ -30,7 +30,7 @@ class PackedBatch(NamedTuple):
     tokens: Tensor
     """(B, T) int64; 0 in the padding."""
     weights: Tensor
-    """(B, T) float32: weight of predicting this token from those before it; 0 at starts and in the padding."""
+    """(B, T) float32: weight of predicting this token; 0 at the starts and in the padding."""
     positions: Tensor
     """(B, T) int64, restarting at 0 with every sequence."""
     segments: Tensor
@@ -39,6 +39,13 @@ class PackedBatch(NamedTuple):
     """(row, column) of the first token of every sequence, in the order given."""
     num_tokens: int
     """Tokens that are not padding."""
+
+    def to(self, device: torch.device) -> PackedBatch:
+        """Return the batch on a device."""
+        moved = {
+            name: getattr(self, name).to(device) for name in ("tokens", "weights", "positions", "segments")
+        }
+        return self._replace(**moved)
 
 
 def plan_rows(lengths: Sequence[int], capacity: int) -> list[list[int]]:
@@ -130,21 +137,8 @@ def block_causal_mask(segments: Tensor) -> Tensor:
     return torch.tril(same)[:, None]
 
 
-def hidden_states(model: nn.Module, batch: PackedBatch) -> Tensor:
-    """Return the last hidden states of a Hugging Face causal model, (B, T, D), before its output head."""
-    body = model.get_decoder() if hasattr(model, "get_decoder") else model.base_model
-    output = body(
-        input_ids=batch.tokens,
-        attention_mask=block_causal_mask(batch.segments),
-        position_ids=batch.positions,
-        use_cache=False,
-    )
-    states: Tensor = output.last_hidden_state
-    return states
-
-
-def target_logits(model: nn.Module, batch: PackedBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the model and apply its head only where a token is predicted with weight.
+def target_logits(model: Any, batch: PackedBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Run a model and apply its head only where a token is predicted with weight.
 
     Args:
         model: a Hugging Face causal model.
@@ -152,14 +146,18 @@ def target_logits(model: nn.Module, batch: PackedBatch) -> tuple[Tensor, Tensor,
 
     Returns:
         Logits (M, V) float32 of the M weighted predictions in row-major order, their targets (M,) int64 and
-        the flat index (M,) of the *predicted* token in the (B, T) batch.
+        the flat index (M,) of each *predicted* token in the (B, T) batch.
     """
-    states = hidden_states(model, batch)
-    places = (batch.weights.flatten() > 0).nonzero()[
-        :, 0
-    ]  # index of the predicted token; the state is one before
-    head = model.get_output_embeddings()
-    logits: Tensor = head(states.flatten(0, 1)[places - 1])
+    visible = block_causal_mask(batch.segments)  # (B, 1, T, T)
+    states = model.get_decoder()(
+        input_ids=batch.tokens, attention_mask=visible, position_ids=batch.positions, use_cache=False
+    ).last_hidden_state  # (B, T, D)
+    places = (batch.weights.flatten() > 0).nonzero()[:, 0]  # (M,); the state that predicts stands one before
+    logits = model.get_output_embeddings()(states.flatten(0, 1)[places - 1])  # (M, V)
+    if isinstance(model, CopyLlamaForCausalLM):
+        scores = model.copy_scores(states, model.copy_key(states), visible[:, 0])  # (B, T, T)
+        context = batch.tokens[(places - 1) // batch.tokens.shape[1]]  # (M, T)
+        logits = model.add_copies(logits, scores.flatten(0, 1)[places - 1], context)
     return logits.float(), batch.tokens.flatten()[places], places
 
 

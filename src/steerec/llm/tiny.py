@@ -59,7 +59,9 @@ class TinyConfig(Config):
     context_length: pydantic.PositiveInt = 1024
     """Positions."""
     initializer_range: pydantic.PositiveFloat = 0.02
-    """Standard deviation of the initial weights, item embeddings from vectors included."""
+    """Standard deviation of the initial weights."""
+    vector_range: pydantic.PositiveFloat = 0.1
+    """Standard deviation of item embeddings that start from vectors."""
     seed: int = 0
     """Seed of the initial weights."""
 
@@ -91,7 +93,7 @@ def build_tiny(
         identifier = _add_items(words, len(catalog), config.num_slots)
     model = _build_model(len(words), identifier, config)
     if item_vectors and isinstance(identifier, AtomicIdentifier):
-        vectors = project_vectors(item_vectors, config.hidden_size, config.initializer_range)
+        vectors = project_vectors(item_vectors, config.hidden_size, config.vector_range)
         first = identifier.first_item_id
         with torch.no_grad():
             model.get_input_embeddings().weight[first : first + len(vectors)] = torch.from_numpy(vectors)

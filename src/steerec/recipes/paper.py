@@ -20,7 +20,7 @@ class Paper(Config):
     """Where and when it appeared."""
     url: str = ""
     state: State
-    """reproduced: its check passed; runs: it works, the number says how far; stand-in: its data cannot be had."""
+    """reproduced: its check passed; runs: the number says how far; stand-in: its data cannot be had."""
     reported: str
     """The published value with its table, or why there is none to compare with."""
     ours: str

@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import pydantic
 
@@ -24,6 +24,7 @@ from steerec.recommend.validation import Validation
 
 logger = logging.getLogger("steerec")
 FILE = "panel.json"
+RecommenderT = TypeVar("RecommenderT", bound=Recommender)
 
 
 class PanelConfig(Config):
@@ -67,6 +68,10 @@ class Panel:
     teacher_folder: str
     seconds: dict[str, float]
     validation: dict[str, float]
+
+    def of_type(self, kind: type[RecommenderT]) -> list[RecommenderT]:
+        """Return all fitted recommenders of a class, first seed first."""
+        return [one for row in self.rows.values() for one in row if isinstance(one, kind)]
 
 
 def fit_panel(split: Split, config: PanelConfig, folder: Path) -> None:

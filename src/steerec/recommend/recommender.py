@@ -202,7 +202,8 @@ class Recommender(ABC):
         return nearest(self._similarity(int(_checked([item], len(self.catalog))[0])), item, k)
 
     def _similarity(self, item: int) -> NDArray[np.float32]:
-        return self.scores([[item]])[0]
+        scores: NDArray[np.float32] = self.scores([[item]])[0]
+        return scores
 
     # Saving and loading -------------------------------------------------------------------------------
 

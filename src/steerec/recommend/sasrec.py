@@ -9,6 +9,7 @@ Legend: `B` windows, `L` items of a window, `D` width, `N` items.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,15 +55,18 @@ class SASRecConfig(Config):
     from random ones as the original does."""
     batch_size: pydantic.PositiveInt = 64
     """Windows of a batch, about."""
+    epochs: pydantic.PositiveFloat = 12.0
+    """Passes over the training transitions; `training.max_steps` is an upper limit."""
+    num_evaluations: pydantic.PositiveInt = 8
+    """Evaluations over the whole training where `training.eval_steps` is None."""
     max_points: pydantic.PositiveInt = 5000
     """Validation points at each evaluation; a random part when there are more."""
     training: TrainingConfig = TrainingConfig(
-        max_steps=4000,
+        max_steps=200_000,
         learning_rate=2e-3,
         adam_beta2=0.98,
-        warmup_ratio=0.005,
-        eval_steps=80,
-        patience=4,
+        warmup_ratio=0.04,
+        lr_scheduler_type="linear",
     )
     """Optimisation; the weights with the best validation ndcg@10 are kept."""
 
@@ -91,13 +95,13 @@ class SASRec(Recommender):
             self._train(split, folder)
 
     def _train(self, split: Split, folder: Path) -> None:
-        config, training = self.config, self.config.training
-        torch.manual_seed(derive_seed(training.seed, "sasrec", "weights"))
+        config = self.config
+        torch.manual_seed(derive_seed(config.training.seed, "sasrec", "weights"))
         self.network = self._build().to(_device())
         if config.warm_start > 0:
             self._start_warm(split)
         batches = EpochBatches(
-            split.train, window=config.window, batch_size=config.batch_size, seed=training.seed
+            split.train, window=config.window, batch_size=config.batch_size, seed=config.training.seed
         )
         validation = Validation.of(split, limit=config.max_points)
 
@@ -108,12 +112,21 @@ class SASRec(Recommender):
             self.network,
             batches,
             _step,
-            training if validation else training.replace(patience=None, eval_steps=None),
+            self._schedule(batches.steps_per_epoch, bool(validation)),
             folder,
             stage="sasrec",
             evaluate=evaluate if validation else None,
             select="ndcg@10" if validation else None,
         )
+
+    def _schedule(self, steps_per_epoch: int, can_evaluate: bool) -> TrainingConfig:
+        """Return the optimisation settings with epochs turned into steps."""
+        config, training = self.config, self.config.training
+        max_steps = min(training.max_steps, math.ceil(config.epochs * steps_per_epoch))
+        if not can_evaluate:
+            return training.replace(max_steps=max_steps, patience=None, eval_steps=None)
+        every = training.eval_steps or math.ceil(max_steps / config.num_evaluations)
+        return training.replace(max_steps=max_steps, eval_steps=every)
 
     def _build(self) -> SASRecNetwork:
         config = self.config

@@ -67,7 +67,8 @@ class EpochBatches:
         self._sequences = [sequence for sequence in sequences if len(sequence) >= 2]
         self._window, self._seed = window, seed
         transitions = np.array([len(sequence) - 1 for sequence in self._sequences])
-        num_windows = float(np.sum(np.maximum(transitions / window, 1.0)))
+        # A sequence cut at a random offset has one piece more than one cut from its start, on average.
+        num_windows = float(np.sum(np.where(transitions > window, transitions / window + 1, 1.0)))
         self.steps_per_epoch = max(1, round(num_windows / batch_size))
         self._epoch, self._batches = -1, list[list[Ints]]()
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
@@ -14,16 +14,16 @@ from steerec.artifacts import read_json
 from steerec.control.certificate import Certificate, certify
 from steerec.control.phrases import render
 from steerec.control.refusal import refuse
-from steerec.control.request import Request, compile_request, wishes
+from steerec.control.request import Request, compile_request, read_history, wishes
 from steerec.data.catalog import Catalog
 from steerec.decode.constrained import decode_lists
 from steerec.errors import InfeasibleRequest, SteerecError
+from steerec.items.vectors import installed_embedder
 from steerec.llm.language_model import LanguageModel
 from steerec.recommend.recommender import Recommender as Conventional
 from steerec.recommend.table import load_recommender
 from steerec.seeding import numpy_rng
 from steerec.understand.keyword import KeywordReader
-from steerec.understand.neighbours import embedder_if_installed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -124,7 +124,7 @@ class Recommender:
         teacher = load_recommender(folder / serving["teacher"], catalog)
         lm = None
         if serving["language_model"] is not None:
-            lm = LanguageModel.from_pretrained(folder / serving["language_model"], catalog)
+            lm = LanguageModel.from_pretrained(folder / serving["language_model"])
         return cls(catalog, teacher, lm, weight=serving["weight"], beam=serving["beam"], folder=folder)
 
     def recommend(self, history: Sequence[str] = (), request: Request | str | None = None) -> Recommendation:
@@ -149,7 +149,7 @@ class Recommender:
         """Answer many requests in one pass; same arguments, one of each per answer."""
         if len(histories) != len(requests):
             raise ValueError(f"{len(histories)} histories and {len(requests)} requests: give one of each.")
-        past = [[self.catalog.resolve(reference) for reference in history] for history in histories]
+        past = [read_history(list(history), self.catalog) for history in histories]
         return self.answer(past, requests)
 
     def answer(
@@ -167,7 +167,7 @@ class Recommender:
     def _understand(self, request: Request | str | None) -> tuple[Request, str | None, list[str]]:
         if isinstance(request, str):
             if self._reader is None:
-                self._reader = KeywordReader(self.catalog, embedder_if_installed())
+                self._reader = KeywordReader(self.catalog, installed_embedder())
             understood, unplaced = self._reader.read(request)
             return understood, request, unplaced
         return request or Request(), None, []
@@ -231,11 +231,6 @@ class Recommender:
         )
         history = tuple(self.catalog.item_ids[i] for i in seen)
         return Recommendation(items=tuple(shown), certificate=certificate, history=history, words=words)
-
-
-def load_json_request(record: Any) -> Request:
-    """Return the request of parsed JSON."""
-    return Request.from_json(json.dumps(record))
 
 
 __all__ = ["InfeasibleRequest", "Item", "Recommendation", "Recommender"]

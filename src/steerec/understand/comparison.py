@@ -24,14 +24,15 @@ _RULES: tuple[tuple[Comparison, str], ...] = (
     ("ge", r"\bat (?:the )?(?:very |bare )?(?:least|minimum)\b|\bminimum\b|\bminimal(?:ly)?\b|\bmin\b"
            r"|\bor (?:even )?(?:more|over|above|higher|greater|later|newer|better|up|longer|upwards?|beyond|larger)\b"
            r"|\band (?:up|upwards?|above|over|more|later|onwards?|newer|higher|beyond|on|after)\b|\+"
-           r"|\bonwards?\b|\bupwards?\b(?! of)|\bsince\b|\bstarting (?:from|at|in|with)\b|\bas of\b"),
+           r"|# (?:on|up)\b|\bonwards?\b|\bupwards?\b(?! of)|\bsince\b|\bstarting (?:from|at|in|with)\b|\bas of\b"),
     ("le", r"\bat (?:the )?(?:very |absolute )?(?:most|maximum|highest|latest|max)\b|\bmaxim(?:um|al(?:ly)?)\b|\bmax\b"
            r"|\bor (?:even )?(?:less|fewer|lower|below|under|earlier|older|smaller|shorter|cheaper|before)\b"
            r"|\band (?:below|under|earlier|older|less|lower|before)\b|\bup to\b|\bup till\b|\buntil\b|\btill\b|\btops\b"
-           r"|\bupper limit\b|\bceiling\b"),
+           r"|\bupper limit\b|\bceiling\b|\b(?<!not )as (?:many|much) as\b|\bthe most\b(?! of)"),
     ("le", rf"{_NOT}.*?\b(?:{_UP})\b"),
     ("ge", rf"{_NOT}.*?\b(?:less|fewer|under|below|lower|smaller|earlier|older|before|shorter|short of)\b"),
     ("lt", rf"{_NOT}.*?\b(?:reach\w*|get as far)\b"),
+    ("lt", r"\bnot (?:quite )?as (?:many|much) as\b|\bshy of\b"),
     ("gt", rf"\b(?:{_UP})\b"),
     ("lt", rf"\b(?:{_DOWN})\b"),
     ("le", r"\b(?:cap(?:ped)?|limit(?:ed)?|down to|restrict(?:ed)?|hold|keep (?:it|them|this|every|any|each)|only up)\b"),
@@ -46,4 +47,5 @@ def compare(phrase: str) -> Comparison | None:
         >>> [compare(phrase) for phrase in ("no fewer than #", "# or less", "over #", "about #", "# of them")]
         ['ge', 'le', 'gt', 'about', None]
     """
+    phrase = " ".join(phrase.split())
     return next((name for name, pattern in _COMPILED if pattern.search(phrase)), None)

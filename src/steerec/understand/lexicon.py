@@ -50,7 +50,7 @@ class Lexicon:
         for column in names:
             for value in catalog.values(column):
                 key, length = _key(value)
-                if key:
+                if key and not key.isdecimal():  # "1980s" in a path is no reason to read years as values
                     self._readings.setdefault(key, []).append((column, value))
                     self._longest = max(self._longest, length + 1)
         self._last_names = _last_names(catalog, self._readings)
@@ -103,9 +103,8 @@ class Lexicon:
         plain = known_words()
         if len(low) < 3 or low.isdecimal() or not low[0].isalpha():
             return False
-        return not ({low, stem(low), low.replace("'", ""), low.split("'")[0]} & plain) and (
-            stem(low) not in self._own_words
-        )
+        forms = {low, stem(low), low.replace("'", ""), low.split("'")[0], *_bases(low)}
+        return not forms & plain and stem(low) not in self._own_words
 
     def _longest_at(self, tokens: list[_Token], at: int, text: str) -> tuple[int, list[tuple[str, str]]]:
         for length, key in _windows(tokens, at, self._longest):
@@ -133,6 +132,16 @@ class Lexicon:
             return self._labels[family[0]]
         near = process.extractOne(key, list(self._labels), scorer=fuzz.ratio, score_cutoff=_FUZZY)
         return self._labels[near[0]] if near else []
+
+
+def _bases(word: str) -> Iterator[str]:
+    """Yield what a word may be derived from: "happiest" from "happy", "hoping" from "hope"."""
+    for ending in ("ly", "ed", "d", "ing", "er", "est", "r", "st"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            base = word[: -len(ending)]
+            yield from (base, base + "e", base[:-1] if base[-1] == base[-2] else base)
+            if base.endswith("i"):
+                yield base[:-1] + "y"
 
 
 def _key(value: str) -> tuple[str, int]:

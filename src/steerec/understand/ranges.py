@@ -84,7 +84,7 @@ class Ranges:
         """Conditions that name their column, before or after the number."""
         name = _spoken(column.name)
         more = rf"(?: ?(?P<link>to|and|through|up to|-|or) ?(?P<second>{_VALUE}))?"
-        tail = rf"(?P<post>{_POST})?"
+        tail = rf"(?P<post>(?(second)|{_POST}))?"
         patterns = [
             rf"(?P<before>\b{_BEFORE})\b{name} ?(?P<mid>{_FILL})(?P<first>{_VALUE}){more}{tail}",
             rf"(?P<before>\b{_BEFORE})(?P<mid>)(?P<first>{_VALUE}){more} (?:as|is|for|=) (?:the |a |an |their )?{name}\b"
@@ -96,8 +96,12 @@ class Ranges:
         def replace(found: re.Match[str]) -> str:
             if re.search(r"\b(?:per|each|every|same|single|any one)\b", found["before"] + found["mid"]):
                 return found[0]
-            where = self._condition(column, found["mid"], found["first"], found["link"], found["second"], found["post"])
-            return found[0] if where is None else f" {marks.set(where)} "
+            # "with year at least 1990 at least": the second comparison is about how many, not about the year
+            settled = compare(f"{found['mid']} #") is not None
+            post = "" if settled else found["post"]
+            where = self._condition(column, found["mid"], found["first"], found["link"], found["second"], post)
+            rest = found["post"] if settled else ""
+            return found[0] if where is None else f" {marks.set(where)} {rest or ''}"
 
         for place, pattern in enumerate(patterns):
             if place == 2 and column.is_year:  # "5 year" is no year
@@ -168,7 +172,8 @@ class Ranges:
                 cue = "before"
             if re.search(r"\bpost-?", cue):
                 cue = "after"
-            return f" {marks.set({name: _one_end(compare(f'{cue} # {found["post"] or ""}'), first)})} "
+            comparison = compare(f"{cue} # {found['post'] or ''}")
+            return f" {marks.set({name: _one_end(comparison, first)})} "
 
         text = re.sub(rf"\bbetween ({_DECADE}) and ({_DECADE})", r"from \1 to \2", text)
         decade = rf"(?<![\w.]){_WHEN}(?P<one>{_DECADE})(?: ?(?:to|through|-) ?(?P<two>{_DECADE}))?(?P<post>{_POST})?"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from steerec.understand.marks import COLUMN, NUMBER, QUOTE, SET, Marks, all_of, any_of, none_of
+from steerec.understand.marks import COLUMN, NUMBER, QUOTE, SET, Marks, WhereJson, all_of, any_of, none_of
 
 _LABEL = r"(?:categor(?:y|ies)|genres?|kinds?|variet(?:y|ies)|types?|sections?|style|headings?|labels?|tags?|side)"
 _GLUE = (
@@ -27,6 +27,10 @@ _EXCEPT = (
 )
 
 
+_MOST_STEPS = 500
+"""Every step removes at least one mark or word, so this only bounds the time of a hostile text."""
+
+
 class SetReader:
     """Joins the sets of a text into the sets its noun phrases mean."""
 
@@ -38,7 +42,6 @@ class SetReader:
             rf"|anything|everything|something|those|options?|choices|entries|results?)\b)"
         )
         noun_ = self.noun
-        both = rf"(?:both |all of |all )?(?:of )?(?:the )?(?:{_LABEL} )?"
         item = rf"{SET}(?: {noun_})?"
         tail = r"(?P<tail> (?:at once|at the same time|together|all at once|simultaneously|in one|combined|alike))?"
         head = (
@@ -46,9 +49,16 @@ class SetReader:
             r"|that are|which are|that is|cross between|between)(?: of)?(?: the)?(?: labels?| categories| genres)? )?"
         )
         chain = rf"{item}(?: ?, ?(?:(?:and|or) )?{item})* ?,? ?(?P<word>and/or|and|or|nor|&|plus) (?:either |the |also )?{item}"
+        but = (
+            rf"(?: ?,)?(?: (?:that|which|who))?(?: (?:are|is|do|does|can|were|was|have|has))? {_EXCEPT}"
+            rf"(?: {_NOT_GLUE}){{0,6}} "
+        )
         plain_chain = rf"{SET}(?: ?, ?{SET})+(?! ?,? (?:and|or|nor|&) )"
         self._rules: list[tuple[re.Pattern[str], Callable[[re.Match[str], Marks], str]]] = [
-            (re.compile(rf"\( ?({SET}) ?\)"), lambda found, marks: found[1]),
+            (
+                re.compile(rf"(?:either )?\( ?{SET} ?\)(?:, \( ?{SET} ?\))* or \( ?{SET} ?\)"),
+                self._general,
+            ),
             (
                 re.compile(
                     rf"(?:\b(?:whose|where|for which|with|having|of|that have|have|by|in|from) )*(?:the |a |an )?({COLUMN})"
@@ -66,8 +76,10 @@ class SetReader:
             (re.compile(rf"{head}{chain.replace('(?: ' + noun_ + ')?', '')}{tail}"), self._same_column),
             (re.compile(rf"{head}({plain_chain})"), self._same_column),
             (re.compile(rf"\b(?:neither|either|both|the|a|an) ({SET}) {_LABEL}\b|({SET}) {_LABEL}\b"), _keep_set),
+            (re.compile(rf"(?:\bthe )?({SET}) ({COLUMN})"), lambda found, marks: _of_column(found[1], found[2], marks)),
             (re.compile(rf"\b{_LABEL}(?: of| called| named| is|:)? ({SET})"), _keep_set),
-            (re.compile(rf"\bnon[- ]({SET})"), lambda found, marks: marks.set(none_of(marks.where(found[1])))),
+            (re.compile(rf"\bnon ?-? ?({SET})|({SET}) ?- ?free\b"),
+             lambda found, marks: marks.set(none_of(marks.where(found[1] or found[2])))),
             (
                 re.compile(rf"({SET})(?: {noun_})?(?: ?,? and(?= (?:with|whose|from|where|that|which|of|having|in)\b))?"
                            rf"(?: {_GLUE})* ({SET})"),
@@ -75,32 +87,35 @@ class SetReader:
             ),
             (re.compile(rf"\b{noun_}(?: {_GLUE})* ({SET})"), _keep_set),
             (re.compile(rf"({SET}) {noun_}"), _keep_set),
-            (
-                re.compile(
-                    rf"(?:({SET})|\b{noun_})(?: ?,)?(?: (?:that|which|who))?(?: (?:are|is|do|does|can|were|was|have|has))?"
-                    rf" {_EXCEPT}(?: {_NOT_GLUE}){{0,6}} ({SET})"
-                ),
-                _except,
-            ),
+            (re.compile(rf"({SET}){but}({SET})"), _except),
+            (re.compile(rf"(\b){noun_}{but}({SET})"), _except),
             (re.compile(rf"\b(?:anything|everything|all|something|everything else) but (?:the )?({SET})"),
              lambda found, marks: marks.set(none_of(marks.where(found[1])))),
             (re.compile(rf"{head}{chain}{tail}"), self._general),
             (re.compile(rf"\b(?:either|both) ({SET})"), _keep_set),
+            (re.compile(rf"\( ?({SET}) ?\)"), _keep_set),
         ]
-        del both
 
     def join(self, text: str, marks: Marks) -> str:
         """Rewrite the text until every noun phrase is one set."""
-        for _ in range(100):
-            text = _tidy(text)
-            for pattern, rewrite in self._rules:
-                changed, times = pattern.subn(lambda found, rewrite=rewrite: f" {rewrite(found, marks)} ", text, count=1)  # type: ignore[misc]
-                if times and _tidy(changed) != text:
-                    text = changed
-                    break
-            else:
-                return text
+        text = _tidy(text)
+        for _ in range(_MOST_STEPS):
+            step = self._step(text, marks)
+            if step is None:
+                break
+            text = step
         return text
+
+    def _step(self, text: str, marks: Marks) -> str | None:
+        """Apply the first rule that changes anything, at the first place where it does."""
+        for pattern, rewrite in self._rules:
+            found = pattern.search(text)
+            while found is not None:
+                changed = rewrite(found, marks)
+                if changed != found[0]:
+                    return _tidy(f"{text[: found.start()]} {changed} {text[found.end() :]}")
+                found = pattern.search(text, found.start() + 1)
+        return None
 
     def _same_column(self, found: re.Match[str], marks: Marks) -> str:
         """A list of values of one column: "Action or Thriller"."""
@@ -113,6 +128,8 @@ class SetReader:
     def _general(self, found: re.Match[str], marks: Marks) -> str:
         parts = [marks.where(member) for member in re.findall(SET, found[0])]
         groups = found.groupdict()
+        if groups.get("word") == "and" and (span := _one_span(parts)):
+            return marks.set(span)
         together = bool(groups.get("head") or groups.get("tail")) and groups.get("word") in ("and", "&", "plus")
         return marks.set(all_of(parts) if together else any_of(parts))
 
@@ -171,6 +188,19 @@ def mark_listed(text: str, noun: str, marks: Marks) -> str:
 
 def _columns(where: dict[str, object]) -> set[str]:
     return set(where)
+
+
+def _one_span(parts: list[WhereJson]) -> WhereJson | None:
+    """Return the range that "from a and until b" comes to."""
+    if len(parts) != 2 or any(set(part) != set(parts[0]) or len(part) != 1 for part in parts):
+        return None
+    column = next(iter(parts[0]))
+    low, high = parts[0][column], parts[1][column]
+    if not (isinstance(low, dict) and isinstance(high, dict)):
+        return None
+    ends = {**low, **high}
+    sides = [{"ge": 0, "gt": 0, "le": 1, "lt": 1}.get(name) for name in ends]
+    return {column: ends} if sorted(map(str, sides)) == ["0", "1"] else None
 
 
 def _of_column(mark: str, column: str, marks: Marks) -> str:

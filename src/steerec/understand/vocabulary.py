@@ -44,6 +44,36 @@ while who whole whom whose why will wish with within without wonderful word work
 years yes yet you your yours yourself zero product products item items film films movie movies read reading buy buying
 eat eating visit listen play played bought book booked order ordered family-friendly ideally thereof roughly approx
 majority mostly primarily mainly predominantly largely chiefly minority share percent percentage fraction proportion
+accept accepted accordingly account add added adding adds advise allow allows amount anymore apart appear appears
+appreciate apply arrange aside assemble assume assure avoid aware balance base based beg begin brief bunch came cap
+capped care careful catch chance cheerful choosing collect combination come comfortable compile comply concern concerns
+condition confine constraint constraints cool correct count counted counting cover create cut decent definite deliver
+demand deny desire devote discover display ditch double draw drop easily eager enjoyable ensure entry essential every
+exceed exclude excluding exclusive exclusively expect extra fact fair fan fancy favor favour feature fetch figure filter
+fix flexible focus fond forget forward fraction gather generate grab grateful guarantee handful hand handle heads hint
+hit hold honest honestly hook hoping ignore including insist instance intend issue job keen lack latter lay leading
+length limitation line lineup listing load lock main maintain manage mandatory mandate mark meet mention mere merely
+minus mostly narrow necessity nobody note notice objection obviously occasion occupy occur odd ordinary otherwise owing
+pack page pass passion perfectly permit permitted pleasant pleased pleasure pointer pool portion precise precisely
+preference prepare presence pull purely push quota quote ration reach readily reads receive reduce refer regard regards
+reject relevant rely remainder remember remove repeat repeats replace require required requirement requirements reserve
+respect restrict restriction retain return rid roll rows rule rules run safe sake satisfy scratch screen seek sees serve
+serves setting settle share sharp sheer shift shoot shop shot sign significantly simple simply sit skip slightly slots
+solely somewhere sooner split spread stack stand state statement stay steer stick stretch strike string strong struggle
+substantial suffice suggests suited sum supply support surely surprise swap task tend tends term terms thanks thinking
+throw tired toss touch track trouble true trust turn unique unlikely unseen update useful utterly vary view wait walk
+wary watch welcome whack whatsoever whichever willing wonder won worry worth wrap write exact exactly considering
+combined contribute contributes crop delight dominate duplicate duplicates erase evenly exempt extent familiar featuring
+feed fewest finish former freely front fulfil fully gladly goal greatly halfway highest himself hungry incl interval
+inventory item kindly laid lately leaning lest lets likewise loosely loud lucky majority meant menu midway mild mildly
+moderately mustn neat needn non nor nudge offering omit optional optionally oriented ours overlap partial partly pile
+placed placement plainly plural populate precede preferred primary prior prioritise prioritize priority quarter queue
+rarely rated rating ratio recall rejects reliable reluctant remark restricted revisit rotate roughly satisfied scatter
+scope seldom separate separately sequence shelf shortlist shown sized skipping softly solid span specifically starter
+strictness stuffed subject subset suffer suitable supposed tail target third tolerate tops treat truly twist ultimately
+undoubtedly unfamiliar unwanted upper upto urge vast veto void weight weigh whilst wholly wide wise wishing wishlist
+apps couldn didn doesn don hasn haven isn mightn shan shouldn wasn weren wouldn ain bored boring tastes interests
+history histories watching reading eating buying trip tonight's wanna gonna gotta lemme gimme pls plz thx ta lol btw
 """.split()
 
 

@@ -1,0 +1,156 @@
+"""The floor of understanding: words to a request by keywords, patterns and embedding neighbours, no model.
+
+    text -> titles -> values -> numbers, years -> noun phrases are sets -> sentences -> clauses -> request
+
+What cannot be placed is returned as it was written, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Any
+
+from steerec.control.control import read_control
+from steerec.control.request import MAX_COUNT, Request
+from steerec.data.catalog import Catalog
+from steerec.errors import RequestError
+from steerec.understand.clauses import ClauseReader, Draft
+from steerec.understand.cues import IDIOMS
+from steerec.understand.lexicon import Lexicon
+from steerec.understand.marks import MARK, NUMBER, SET, Marks
+from steerec.understand.neighbours import Embedder
+from steerec.understand.ranges import Ranges
+from steerec.understand.sets import SetReader, mark_listed, mark_text_conditions
+from steerec.understand.text import expand, lower, mark_numbers, mark_shares, normalise
+from steerec.understand.titles import TitleFinder
+
+_DEFAULT_COUNT = 10
+_COLUMN_ALIASES = {"categories": ("genre",), "category": ("genre",), "genres": ("category",), "genre": ("category",)}
+
+
+class KeywordReader:
+    """Reads plain English requests about one catalogue."""
+
+    def __init__(self, catalog: Catalog, embedder: Embedder | None = None) -> None:
+        """Learn the words of the catalogue.
+
+        Args:
+            catalog: N items.
+            embedder: texts (n) to vectors (n, d) float32, such as `steerec.items.vectors.TextEncoder`; it
+                places words that no value spells ("scary") at the nearest value. None: they stay unplaced.
+        """
+        self._catalog = catalog
+        self._lexicon = Lexicon(catalog, embedder)
+        self._ranges = Ranges(catalog)
+        self._titles = TitleFinder(catalog)
+        self._sets = SetReader(catalog.noun, catalog.singular)
+        self._columns = _column_patterns(catalog)
+
+    def read(self, sentence: str) -> tuple[Request, list[str]]:
+        """Return the request that a text makes.
+
+        Args:
+            sentence: one or more sentences in English.
+
+        Returns:
+            The request, and the words that could not be placed, in the order of the text.
+        """
+        marks, draft = Marks(), Draft()
+        text = self._mark(normalise(sentence), marks)
+        reader = ClauseReader(self._sets.noun, marks, draft)
+        for piece in reader.sentences(text):
+            reader.read(piece)
+            draft.unplaced += self._unknown(piece)
+        return self._request(draft)
+
+    def _mark(self, text: str, marks: Marks) -> str:
+        """Replace everything that has a meaning of its own, from the surest to the least sure."""
+        text = self._titles.mark(text, marks)
+        text = self._lexicon.mark(text, marks)
+        text = expand(lower(text))
+        paths = [name for name, kind in self._catalog.columns.items() if kind == "path"]
+        text = mark_text_conditions(text, ["title", *self._catalog.columns], paths, marks)
+        text = mark_listed(text, self._sets.noun, marks)
+        text = self._ranges.mark(text, marks)
+        text = self._lexicon.mark_neighbours(text, marks)
+        text = mark_numbers(mark_shares(text, marks), marks)
+        text = re.sub(rf"\b(?:one|1)\b(?= (?:{SET}|{self._sets.noun}|per |from (?:each|every)))|(?<=\bleast )one\b"
+                      r"|(?<=\bmost )one\b|(?<=\bexactly )one\b|(?<=\bthan )one\b",
+                      lambda found: f" {marks.put('number', 1)} ", text)
+        for pattern, column in self._columns:
+            text = pattern.sub(lambda found, column=column: f" {marks.put('column', column)} ", text)  # type: ignore[misc]
+        for pattern, meaning in IDIOMS:
+            text = pattern.sub(meaning, text)
+        text = self._sets.join(text, marks)
+        return re.sub(rf"\b(?:at least|start with|begin with|open with) (an?)(?= {SET})",
+                      lambda found: f"{found[0][:-len(found[1])]} {marks.put('number', 1)} ", text)
+
+    def _unknown(self, piece: str) -> list[str]:
+        words = re.findall(r"[^\W\d_]+(?:'[^\W_]+)*", re.sub(MARK, " ", piece))
+        return [word for word in words if self._lexicon.unknown(word)]
+
+    def _request(self, draft: Draft) -> tuple[Request, list[str]]:
+        count = self._count(draft)
+        controls = []
+        for given in draft.controls:
+            try:
+                controls.append(read_control(_settled(given, count)))
+            except RequestError:
+                draft.unplaced.append(str(given))
+        fields: dict[str, Any] = {"count": count, "controls": controls, "prefer": draft.prefer}
+        if draft.candidates:
+            fields["candidates"] = list(dict.fromkeys(draft.candidates))
+        fields["exclude"] = list(dict.fromkeys(draft.exclude))
+        try:
+            return Request(**fields, allow_seen=draft.allow_seen), list(dict.fromkeys(draft.unplaced))
+        except RequestError:  # a stretch beyond the list
+            fields["controls"] = [c for c in controls if not getattr(c, "within", None) or c.within[1] <= count]
+            return Request(**fields, allow_seen=draft.allow_seen), list(dict.fromkeys(draft.unplaced))
+
+    def _count(self, draft: Draft) -> int:
+        """Return the length of the list: as said, else what "5 comedies and 3 dramas" come to."""
+        bare = [control["bare"] for control in draft.controls if "bare" in control and "within" not in control]
+        if draft.count is None and bare:
+            draft.count = sum(bare)
+            for control in draft.controls:
+                if len(bare) == 1 and "bare" in control:
+                    del control["bare"]
+                    control["at_least"] = "all"
+        return min(max(draft.count or _DEFAULT_COUNT, 1), MAX_COUNT)
+
+
+def _settled(control: dict[str, Any], count: int) -> dict[str, Any]:
+    """Turn what depends on the count into bounds, and "all are not X" into "none is X"."""
+    settled = dict(control)
+    if "bare" in settled:
+        settled["exactly"] = settled.pop("bare")
+    if "about" in settled:
+        settled["share_about"] = Fraction(min(settled.pop("about"), count), count)
+    if settled.get("exactly") == 0:
+        del settled["exactly"]
+        settled["at_most"] = 0
+    if "rest" in settled:
+        settled["at_least"] = max(count - settled.pop("rest"), 0)
+    where = settled.get("where", {})
+    if set(where) == {"not"} and (settled.get("at_least") == "all" or settled.get("at_most") == 0):
+        settled["where"] = where["not"]
+        if settled.pop("at_least", None) == "all":
+            settled["at_most"] = 0
+        else:
+            del settled["at_most"]
+            settled["at_least"] = "all"
+    return settled
+
+
+def _column_patterns(catalog: Catalog) -> list[tuple[re.Pattern[str], str]]:
+    """Return a pattern of each column's name, singular or plural, the longest first."""
+    found: list[tuple[str, str]] = []
+    for column in catalog.columns:
+        for name in (column.lower().replace("_", " "), *_COLUMN_ALIASES.get(column.lower(), ())):
+            if name.endswith("ies"):
+                found += [(name, column), (name[:-3] + "y", column)]
+            else:
+                found += [(name.removesuffix("s"), column), (name.removesuffix("s") + "s", column)]
+    found.sort(key=lambda pair: -len(pair[0]))
+    return [(re.compile(rf"\b{re.escape(name)}\b"), column) for name, column in found]

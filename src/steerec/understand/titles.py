@@ -1,0 +1,85 @@
+"""Titles in a text: in quotation marks anywhere, without them after words such as "similar to"."""
+
+from __future__ import annotations
+
+import re
+
+from steerec.data.catalog import Catalog
+from steerec.data.title import fold
+from steerec.errors import RequestError
+from steerec.understand.marks import Marks, QuoteMark
+from steerec.understand.text import normalise
+
+_OPENING = re.compile(r"(?<![^\s(\[:,;/])['\"](?=\S)")
+_CUE = re.compile(
+    r"\b(?:like|similar to|resembling|resembles?|style of|vein of|lines of|spirit of|fans? of|loved|enjoyed|liked|close to"
+    r"|reminiscent of|except(?: for)?|but not|not|exclud(?:e|ing)|without|skip|leave out|out of|from|among|between|and|or"
+    r"|recommend|comparable (?:to|with))[:,]? (?=\S)",
+    re.IGNORECASE,
+)
+_LONGEST = 12  # words of a title that stands without quotation marks
+
+
+class TitleFinder:
+    """Knows every title of a catalogue, in the forms people see and in the raw form."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        """Index the names of all items."""
+        self._catalog = catalog
+        names = (*catalog.item_ids, *catalog.displays, *catalog.titles)
+        self._names = {fold(normalise(name)): name for name in reversed(names)}
+
+    def item(self, name: str) -> str | None:
+        """Return the id of the item of that name, or None when there is none or the name is ambiguous."""
+        known = self._names.get(fold(normalise(name)))
+        if known is None:
+            return None
+        try:
+            return self._catalog.item_ids[self._catalog.resolve(known)]
+        except RequestError:
+            return None
+
+    def mark(self, text: str, marks: Marks) -> str:
+        """Replace quoted words, then titles that follow a cue, each by one mark."""
+        return self._unquoted(self._quoted(text, marks), marks)
+
+    def _quoted(self, text: str, marks: Marks) -> str:
+        pieces, place = [], 0
+        while found := _OPENING.search(text, place):
+            end = self._closing(text, found.start())
+            if end is None:
+                pieces.append(text[place : found.end()])
+                place = found.end()
+                continue
+            words = text[found.end() : end].rstrip(",.") if text[end - 1] in ",." else text[found.end() : end]
+            mark = marks.put("quote", QuoteMark(text=words, item_id=self.item(words)))
+            pieces += [text[place : found.start()], f" {mark} "]
+            place = end + 1
+        return "".join([*pieces, text[place:]])
+
+    def _closing(self, text: str, start: int) -> int | None:
+        """Return the place of the closing mark: the first that ends a known title, else the first there is."""
+        ends = [
+            found.start()
+            for found in re.finditer(rf"(?<=\S){text[start]}(?![\w])", text)
+            if found.start() > start + 1
+        ]
+        titled = (end for end in ends if fold(normalise(text[start + 1 : end])) in self._names)
+        return next(titled, ends[0] if ends else None)
+
+    def _unquoted(self, text: str, marks: Marks) -> str:
+        place = 0
+        while found := _CUE.search(text, place):
+            place = found.end()
+            if not (text[place].isupper() or text[place].isdigit()):
+                continue
+            words = list(re.finditer(r"\S+", text[place:]))[:_LONGEST]
+            for length in range(len(words), 0, -1):
+                name = text[place : place + words[length - 1].end()]
+                title = name if fold(name) in self._names else name.rstrip(".,;:!?")
+                if not title.isdigit() and (item := self.item(title)) is not None:
+                    mark = marks.put("quote", QuoteMark(text=title, item_id=item))
+                    text = f"{text[:place]}{mark} {text[place + len(title) :]}"
+                    place += 1
+                    break
+        return text

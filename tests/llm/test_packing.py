@@ -1,0 +1,76 @@
+"""Packed equals padded, token by token, and equals one sequence at a time without any of this code."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steerec.llm.packing import Example, block_causal_mask, pack, pad, plan_rows, target_logits, weighted_loss
+from tiny_shelf import tiny
+
+
+def example(*tokens: int, weights: tuple[float, ...] | None = None) -> Example:
+    return Example(tokens, weights or (0.0, *(1.0 for _ in tokens[1:])))
+
+
+EXAMPLES = [
+    example(1, 310, 311, 312, 40, 2, 300, 309, 301, 308, 3, weights=(0, 0.5, 0.5, 0.5, 0, 0, 1, 1, 1, 1, 1)),
+    example(1, 50, 2, 300, 306, 3, weights=(1, 0, 0, 1, 1, 1)),
+    example(1, 307, 306, 2, 300, 305, 3),
+    example(5, 6, 7),
+]
+
+
+@given(st.lists(st.integers(1, 20), max_size=40))
+def test_every_sequence_has_one_place_and_no_row_overflows(lengths: list[int]) -> None:
+    rows = plan_rows(lengths, 20)
+    assert sorted(index for row in rows for index in row) == list(range(len(lengths)))
+    assert all(sum(lengths[i] for i in row) <= 20 for row in rows)
+    # first-fit leaves no two rows that could have been one
+    totals = sorted(sum(lengths[i] for i in row) for row in rows)
+    assert len(totals) < 2 or totals[0] + totals[1] > 20
+
+
+def test_a_sequence_longer_than_a_row_is_refused() -> None:
+    with pytest.raises(ValueError, match="21 tokens does not fit a row of 20"):
+        plan_rows([21], 20)
+
+
+def test_layout_by_hand() -> None:
+    batch = pack([example(5, 6, 7), example(8, 9)], 5)
+    assert batch.tokens.tolist() == [[5, 6, 7, 8, 9]]
+    assert batch.positions.tolist() == [[0, 1, 2, 0, 1]]
+    assert batch.segments.tolist() == [[0, 0, 0, 1, 1]]
+    assert batch.weights.tolist() == [[0, 1, 1, 0, 1]]
+    assert batch.places == ((0, 0), (0, 3))
+    assert batch.num_tokens == 5
+
+
+def test_the_mask_is_causal_within_a_sequence_and_closed_between_them() -> None:
+    mask = block_causal_mask(torch.tensor([[0, 0, 1, -1]]))[0, 0]
+    expected = [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    assert mask.int().tolist() == expected
+
+
+def test_a_first_token_is_never_predicted() -> None:
+    batch = pad([example(1, 2, weights=(1.0, 1.0))])
+    assert batch.weights.tolist() == [[0.0, 1.0]]
+
+
+@pytest.mark.parametrize("copy_dim", [0, 4])
+def test_packed_equals_padded_equals_alone(copy_dim: int) -> None:
+    model = tiny(copy_dim=copy_dim).model
+    losses = []
+    for batch in (pack(EXAMPLES, 24), pad(EXAMPLES)):
+        logits, targets, places = target_logits(model, batch)
+        losses.append(float(weighted_loss(logits, targets, batch.weights.flatten()[places]).detach()))
+    alone = 0.0
+    for tokens, weights in EXAMPLES:
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([tokens])).logits[0].log_softmax(dim=-1)
+        alone -= sum(weights[t] * float(logits[t - 1, tokens[t]]) for t in range(1, len(tokens)))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[0] == pytest.approx(alone, rel=1e-5)
+    assert pack(EXAMPLES, 24).tokens.shape[0] < len(EXAMPLES)

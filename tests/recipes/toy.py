@@ -1,0 +1,38 @@
+"""Any recipe, shrunk to the synthetic world so that it runs on a CPU in seconds."""
+
+from __future__ import annotations
+
+from steerec.llm.tiny import TinyConfig
+from steerec.run import DataConfig, RunConfig
+
+
+def toy(config: RunConfig, *, steps: int = 12, rows: int = 240) -> RunConfig:
+    """Return the same recipe on a world of 60 users and 40 items, with a few optimiser steps."""
+    sasrec = config.panel.sasrec.replace(
+        width=16,
+        num_heads=1,
+        window=16,
+        training=config.panel.sasrec.training.replace(max_steps=30, eval_steps=10, patience=None),
+    )
+    changes = {
+        "data": DataConfig(source="synthetic", options={"num_users": 60, "num_items": 40}),
+        "panel": config.panel.replace(sasrec=sasrec, seeds=config.panel.seeds[:2]),
+        "evaluation": config.evaluation.replace(
+            num_requests=min(24, config.evaluation.num_requests),
+            num_valid_requests=min(12, config.evaluation.num_valid_requests),
+        ),
+        "validation_points": 20,
+    }
+    if config.llm is not None:
+        assert config.instruct is not None
+        assert config.sft is not None
+        training = config.sft.training.replace(max_steps=steps, eval_steps=steps, save_steps=steps)
+        changes |= {
+            "instruct": config.instruct.replace(num_rows=rows, num_valid_rows=20),
+            "sft": config.sft.replace(training=training, tokens_per_batch=1024),
+            "decode": config.decode.replace(weights=(0.0, 1.0), num_points=20),
+        }
+    if isinstance(config.llm, TinyConfig):
+        size = {"hidden_size": 32, "num_layers": 2, "num_heads": 2, "intermediate_size": 64, "num_words": 400}
+        changes["llm"] = config.llm.replace(**size)
+    return config.replace(**changes)
