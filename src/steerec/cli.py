@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 
-from steerec.errors import InfeasibleRequest, RequestError, SteerecError
+from steerec.errors import ConfigError, DataError, InfeasibleRequest, RequestError, SteerecError
 
 app = typer.Typer(
     help="steerec: recommenders that do what they are told.",
@@ -36,20 +40,32 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def main() -> None:
     """Run the command line; errors that a user can mend end in one message and exit status 1."""
     logging.basicConfig(
-        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=err, show_path=False)]
+        level=logging.INFO,
+        format="%(message)s",
+        handlers=[RichHandler(console=err, show_path=False, show_level=False, log_time_format="%H:%M:%S")],
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    warnings.showwarning = _show_warning
     try:
         app()
     except InfeasibleRequest as refusal:
-        err.print(f"[bold]This request cannot be satisfied.[/bold] {refusal}", highlight=False)
+        _say("[bold]This request cannot be satisfied.[/bold]", refusal)
         sys.exit(2)
     except SteerecError as error:
-        err.print(f"[bold red]error:[/bold red] {error}", highlight=False, markup=True)
+        _say("[bold red]error:[/bold red]", error)
         sys.exit(1)
     except KeyboardInterrupt:
-        err.print("Stopped. Finished stages are kept; run the same command again to go on.")
+        _say("Stopped.", "Finished stages are kept; run the same command again to go on.")
         sys.exit(130)
+
+
+def _say(heading: str, message: object) -> None:
+    # Messages quote titles, lists and paths: their brackets are no markup, and a pipe gets them in one line.
+    err.print(f"{heading} {escape(str(message))}", highlight=False, soft_wrap=True)
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    _say("[yellow]warning:[/yellow]", message)
 
 
 @app.command()
@@ -133,12 +149,13 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a finished run, or re-check certificates against its catalogue."""
-    from steerec.run import evaluate as evaluate_run
-
     if verify is not None:
+        if test or as_json:
+            raise ConfigError("--verify re-checks a file and evaluates nothing: leave --test and --json out.")
         _verify(run_folder, verify)
         return
     from steerec.evaluate.table import render
+    from steerec.run import evaluate as evaluate_run
 
     report = evaluate_run(run_folder, "test" if test else "valid")
     if as_json:
@@ -152,7 +169,7 @@ def _verify(run_folder: Path, file: Path) -> None:
 
     problems = verify_file(run_folder, file)
     for problem in problems:
-        err.print(problem, highlight=False)
+        _say("[red]does not hold:[/red]", problem)
     if problems:
         raise typer.Exit(1)
     out.print("Every certificate holds: control and independent oracle agree.")
@@ -179,6 +196,10 @@ def recommend(
 
     if request is not None and words is not None:
         raise RequestError("--request and --words are two ways to say the same thing: give one of them.")
+    if users is not None and (history or as_json):
+        raise ConfigError("--users takes stored histories and writes a file: leave --history and --json out.")
+    if out_file is not None and users is None:
+        raise ConfigError("--out is where the lists of --users go: give --users, or leave --out out.")
     asked: Any = words
     if request is not None:
         asked = Request.from_json(_read(request))
@@ -187,7 +208,7 @@ def recommend(
         from steerec.serve.batch import recommend_users
 
         written = recommend_users(engine, users, asked, out_file or Path("lists.parquet"))
-        out.print(f"{written:,} lists written to {out_file or 'lists.parquet'}.")
+        out.print(escape(f"{written:,} lists written to {out_file or 'lists.parquet'}."), soft_wrap=True)
         return
     answer = engine.recommend(history=history or [], request=asked)
     if as_json:
@@ -199,8 +220,9 @@ def recommend(
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RequestError(f"The request file {path} cannot be read: {error.strerror}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise RequestError(f"The request file {path} cannot be read: {reason}.") from None
 
 
 @data_app.command("import")
@@ -212,11 +234,17 @@ def import_data(
 ) -> None:
     """Bring a log and an item table into canonical Parquet; says what was detected."""
     from steerec.config import parse_setting
+    from steerec.data.import_report import ImportOptions, import_options
     from steerec.data.importing import import_dataset
     from steerec.data.report import render_report
 
     chosen = dict(parse_setting(option) for option in options or [])
-    out.print(render_report(import_dataset(interactions, items, out_folder, **chosen)))
+    try:
+        import_options(chosen)
+        report = import_dataset(interactions, items, out_folder, **chosen)
+    except DataError as error:
+        raise DataError(_as_settings(str(error), ImportOptions.model_fields)) from None
+    out.print(render_report(report))
 
 
 @data_app.command("report")
@@ -226,6 +254,7 @@ def data_report(
 ) -> None:
     """Print the integrity report of a data set."""
     from steerec.config import parse_setting
+    from steerec.data.import_report import ImportOptions
     from steerec.data.integrity import check_integrity
     from steerec.data.report import render_integrity
     from steerec.data.source import SOURCES, load_source
@@ -233,4 +262,24 @@ def data_report(
     chosen = dict(parse_setting(option) for option in options or [])
     if source not in SOURCES and Path(source).is_dir():
         source, chosen = "folder", {"path": source, **chosen}
-    out.print(render_integrity(check_integrity(load_source(source, **chosen))))
+    try:
+        dataset = load_source(source, **chosen)
+    except DataError as error:
+        raise DataError(_as_settings(str(error), ["path", *ImportOptions.model_fields])) from None
+    out.print(render_integrity(check_integrity(dataset)))
+
+
+def _as_settings(message: str, options: Iterable[str]) -> str:
+    """Say as --set what a message of the data folder says as a Python option: `drop_invalid=True`."""
+
+    def setting(found: re.Match[str]) -> str:
+        name, value = found["name"], found["value"]
+        if value in ("True", "False"):
+            value = value.lower()
+        return (
+            f"--set {name}='{value}'" if value[:1] in ("{", "[", '"') else f"--set {name}={value or 'VALUE'}"
+        )
+
+    names = "|".join(sorted(options, key=len, reverse=True))
+    value = r"""\{[^{}]*\}|\[[^\[\]]*\]|"[^"]*"|\w*"""
+    return re.sub(rf"(?<![\w.-])(?P<name>{names})=(?P<value>{value})", setting, message)

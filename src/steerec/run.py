@@ -7,6 +7,7 @@ depends on has changed; a killed one goes on where it stopped. `run` looks at va
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,6 +47,17 @@ from steerec.understand.keyword import KeywordReader
 logger = logging.getLogger("steerec")
 
 Part = Literal["valid", "test"]
+Build = Callable[[Path], None]
+_DOES = {
+    "data": "reading and splitting the log",
+    "recommend": "fitting the conventional recommenders; the best one teaches",
+    "requests": "drawing the control requests that every row will answer",
+    "instruct": "writing instruction data with the teacher's help",
+    "sft": "fine-tuning the language model",
+    "decode": "choosing the weight of the teacher term on validation",
+    "evaluate-valid": "evaluating on validation",
+    "evaluate-test": "evaluating on test",
+}
 
 
 class DataConfig(Config):
@@ -317,8 +329,12 @@ def _draw(folder: Path, report: Report) -> None:
     plot_training({**logs, "sft": folder / "sft" / "metrics.jsonl"}, folder / "training.png")
 
 
-def _stage(folder: Path, name: str, module: str, inputs: dict[str, Any], build: Any) -> StageResult:
-    result = run_stage(folder / name, module=module, inputs=inputs, build=build)
+def _stage(folder: Path, name: str, module: str, inputs: dict[str, Any], build: Build) -> StageResult:
+    def announced(out: Path) -> None:
+        logger.info("%s: %s", name, _DOES[name])
+        build(out)
+
+    result = run_stage(folder / name, module=module, inputs=inputs, build=announced)
     how = f"reused (took {clock(result.seconds)})" if result.skipped else f"done in {clock(result.seconds)}"
     logger.info("%s: %s", name, how)
     return result

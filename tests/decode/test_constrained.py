@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from small_models import (
+    NEWLINE,
     CodeIdentifier,
     TinyLM,
     atomic,
@@ -60,7 +61,7 @@ def test_a_wide_beam_equals_exhaustive_enumeration(kind: str, with_teacher: bool
     for seed in range(6):
         rng = np.random.default_rng(seed)
         identifier = atomic(7) if kind == "atomic" else random_codes(7, rng, extra=0.8 * (kind != "codes"))
-        lm = tiny_lm(identifier, seed=seed)
+        lm = tiny_lm(identifier, seed=seed, sharpness=(8.0, 0.3)[seed % 2])  # far apart, close together
         prompts = random_prompts(4, rng)
         problems = [random_problem(7, 3, rng) for _ in prompts]
         scores = 3 * rng.standard_normal((4, 7))
@@ -111,36 +112,54 @@ def test_beam_one_is_greedy_by_token() -> None:
             assert decoded.items == (greedy_by_token(lm, before, allowed[row]),)
 
 
+class Bigrams(torch.nn.Module):
+    """A model whose next token depends on the last one only, by a table of probabilities."""
+
+    dtype = torch.float32
+
+    def __init__(self, odds: dict[int, dict[int, float]]) -> None:
+        super().__init__()
+        self.odds = odds
+        self.anchor = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, input_ids: torch.Tensor, past_key_values, **_: object):  # type: ignore[no-untyped-def]
+        logits = torch.full((*input_ids.shape, 20), -1e9)
+        for row, column in np.ndindex(*input_ids.shape):
+            token = int(input_ids[row, column])
+            marker = 3 <= token < 8
+            for following, chance in self.odds.get(5 if marker else token, {NEWLINE: 1.0}).items():
+                logits[row, column, following] = float(np.log(chance))
+        states = torch.zeros(len(input_ids), 1, input_ids.shape[1], 1)
+        past_key_values.update(states, states, 0)
+        return type("Output", (), {"logits": logits})
+
+
 def test_a_likely_beginning_of_a_forbidden_title_does_not_mislead_the_beam() -> None:
     # "Star" (10) is likely because of Star Wars (10, 11); with that one forbidden, token-wise masking is left
     # with Star Dreck (10, 12), which the model never says. Probabilities by hand:
     # p(10) = .9, p(13) = .1; after 10: p(11) = .999, p(12) = .001; after 13 and at ends: certain.
     identifier = CodeIdentifier([[(10, 11)], [(10, 12)], [(13, 14)]])
 
-    class Table(torch.nn.Module):
-        dtype = torch.float32
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.anchor = torch.nn.Parameter(torch.zeros(1))
-
-        def forward(self, input_ids: torch.Tensor, past_key_values, **_: object):  # type: ignore[no-untyped-def]
-            odds = {10: {11: 0.999, 12: 0.001}, 13: {14: 1.0}, 11: {2: 1.0}, 12: {2: 1.0}, 14: {2: 1.0}}
-            logits = torch.full((*input_ids.shape, 20), -1e9)
-            for row, column in np.ndindex(*input_ids.shape):
-                following = odds.get(int(input_ids[row, column]), {10: 0.9, 13: 0.1})
-                for token, chance in following.items():
-                    logits[row, column, token] = float(np.log(chance))
-            states = torch.zeros(len(input_ids), 1, input_ids.shape[1], 1)
-            past_key_values.update(states, states, 0)
-            return type("Output", (), {"logits": logits})
-
-    lm = TinyLM(Table(), identifier)
+    odds = {10: {11: 0.999, 12: 0.001}, 13: {14: 1.0}, 5: {10: 0.9, 13: 0.1}}
+    lm = TinyLM(Bigrams(odds), identifier)
     problem = Problem(count=1, allowed=np.array([False, True, True]), work=np.arange(3))
     assert decode_lists(lm, [[5]], [problem], beam=1)[0].items == (1,)
     wide = decode_lists(lm, [[5]], [problem], beam=2)[0]
     assert wide.items == (2,)
     assert wide.log_probs == pytest.approx((np.log(0.1),))
+
+
+def test_a_finished_title_does_not_cut_off_a_longer_one_that_can_still_win() -> None:
+    # Alien (10) ends with .45 before Alien 3 (10, 11) with .55 is spelled out
+    identifier = CodeIdentifier([[(10,)], [(10, 11)]])
+    problem = Problem(count=1, allowed=np.ones(2, np.bool_), work=np.arange(2))
+    lm = TinyLM(Bigrams({5: {10: 1.0}, 10: {NEWLINE: 0.45, 11: 0.55}}), identifier)
+    assert decode_lists(lm, [[5]], [problem])[0].items == (1,)
+    # at .25 against .75 the teacher decides: log(.25) + 1.2 > log(.75) > log(.25) + 1
+    lm = TinyLM(Bigrams({5: {10: 1.0}, 10: {NEWLINE: 0.75, 11: 0.25}}), identifier)
+    for weight, item in ((0.0, 0), (1.0, 0), (1.2, 1)):
+        scores = np.array([[0.0, 1.0]])
+        assert decode_lists(lm, [[5]], [problem], teacher_scores=scores, weight=weight)[0].items == (item,)
 
 
 @pytest.mark.parametrize("beam", [1, 3, 8])

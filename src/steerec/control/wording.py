@@ -1,7 +1,7 @@
 """Sets of items as English noun phrases: "Comedy films with year 1990 or above that are not Horror films".
 
-Every where object has a phrase with the same meaning; what no template says is composed plainly, with brackets
-where a reader could group the words in two ways.
+Every where object has a phrase with the same meaning; what no template says is composed plainly, with
+brackets where a reader could group the words in two ways.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _number(value: Scalar) -> str:
 
 
 def _parts(where: Where) -> list[tuple[str, Condition] | Where]:
-    """Flatten the conjunction: (column, condition) pairs, and Where objects that are one `any`, `not`, items."""
+    """Flatten the conjunction to (column, condition) pairs and wheres of one `any`, `not` or `items`."""
     parts: list[tuple[str, Condition] | Where] = list(where.columns)
     for inner in where.all:
         parts += _parts(inner)
@@ -192,7 +192,7 @@ def _together(column: str, values: list[str], speaker: Speaker) -> _Part:
 
 
 def _labels(column: str, values: list[str], kind: str, speaker: Speaker) -> _Part:
-    """Say values of a category column, naming the column unless it is plain and the values are only its own."""
+    """Say values of a category column, naming the column unless it is plain and owns the values alone."""
     catalog = speaker.catalog
     kinds = ("category", "categories")
     others = [name for name, type_ in catalog.columns.items() if type_ in kinds and name != column]

@@ -80,7 +80,8 @@ def judge(case: Case, items: Sequence[int | None]) -> dict[str, float]:
 
     Returns:
         Metric name -> value. `ndcg@10:control` is NaN where the target is not admissible. Shares are over
-        the requested count k; an answer with a wrong count or any invalid item does not satisfy.
+        the requested count k; an answer with a wrong count or any invalid item does not satisfy, and
+        entries beyond k count for nothing.
     """
     problem, k = case.problem, case.problem.count
     shown = list(items[:k])
@@ -88,7 +89,7 @@ def judge(case: Case, items: Sequence[int | None]) -> dict[str, float]:
     matched = _controls(problem, shown)
     invalid = sum(errors.values())
     obeys = len(items) == k and invalid == 0 and all(lower <= m <= upper for m, lower, upper, _ in matched)
-    rank = rank_in_list(items, case.point.target, set(case.point.history.tolist()))
+    rank = rank_in_list(shown, case.point.target, set(case.point.history.tolist()))
     gain = float(ndcg(np.array([rank]), 10)[0])
     shares = [m / length for m, _, _, length in matched]
     gaps = [max(lower - m, m - upper, 0) / length for m, lower, upper, length in matched]

@@ -66,9 +66,13 @@ def _work_violations(
 
 
 def work_of(item: str, row: Row) -> tuple[Any, ...]:
-    """Return what makes two items the same work: title and year where both are known, else the item."""
+    """Return what makes two items the same work: the table's `work_id` where it has that column, else title
+    and year where both are known, else the item.
+    """
+    if "work_id" in row:
+        return ("item", item) if row["work_id"] is None else ("work", row["work_id"])
     title, year = row.get("title"), row.get("year")
-    if not title or year is None:
+    if not title or not isinstance(year, int | float):
         return ("item", item)
     return ("work", _fold(title), year)
 
@@ -231,4 +235,4 @@ def _hashable(value: Any) -> Any:
 
 
 def _fold(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
+    return unicodedata.normalize("NFKC", text).casefold().strip()

@@ -23,11 +23,11 @@ from steerec.recommend.recommender import Arrays, Recommender
 class ItemKNNConfig(Config):
     """Settings of item-kNN; the defaults were searched on ml-100k's validation items."""
 
-    num_neighbours: pydantic.PositiveInt = 100
+    num_neighbours: pydantic.PositiveInt = 50
     """Neighbours kept for each item."""
-    shrinkage: pydantic.NonNegativeFloat = 20.0
+    shrinkage: pydantic.NonNegativeFloat = 2.0
     """Added to the denominator of the cosine, in users: damps similarities seen in few users."""
-    profile_decay: float = pydantic.Field(0.9, gt=0, le=1)
+    profile_decay: float = pydantic.Field(0.6, gt=0, le=1)
     """Weight of an item is this to the power of its age in items; 1 is the classical method."""
 
 

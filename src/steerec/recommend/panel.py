@@ -14,7 +14,7 @@ from steerec.artifacts import read_json, write_json
 from steerec.config import Config
 from steerec.data.catalog import Catalog
 from steerec.data.split import Split
-from steerec.errors import ConfigError, did_you_mean
+from steerec.errors import ConfigError, DataError, did_you_mean
 from steerec.progress import clock
 from steerec.recommend.ensemble import Ensemble, EnsembleConfig
 from steerec.recommend.recommender import Recommender
@@ -40,12 +40,11 @@ class PanelConfig(Config):
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
+        known = [name for name in RECOMMENDERS if name != Ensemble.name]  # `ensemble` says how to combine
         for name in self.rows:
-            if name not in RECOMMENDERS:
-                hint = did_you_mean(name, RECOMMENDERS)
-                raise ConfigError(
-                    f'There is no recommender "{name}".{hint} Recommenders: {", ".join(RECOMMENDERS)}.'
-                )
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise ConfigError(f'There is no row "{name}".{hint} Rows: {", ".join(known)}.')
         if not self.rows or not self.seeds:
             raise ValueError("a panel needs at least one row and one seed")
         return self
@@ -81,9 +80,17 @@ def fit_panel(split: Split, config: PanelConfig, folder: Path) -> None:
         split: the split; fitted on its training part, chosen on its validation part.
         config: which recommenders.
         folder: receives a folder per recommender and `panel.json`.
+
+    Raises:
+        DataError: the split has no validation points, so that no teacher can be chosen.
     """
-    fitted, seconds = _fit_rows(split, config, folder)
     validation = Validation.of(split)
+    if not validation:
+        raise DataError(
+            f"The {split.name} split has no validation points: its {len(split.users):,} users have too few "
+            "interactions. A teacher cannot be chosen; bring longer histories or take another split."
+        )
+    fitted, seconds = _fit_rows(split, config, folder)
     candidates = {names[0]: load_recommender(folder / names[0], split.catalog) for names in fitted.values()}
     scored = {name: validation.metrics(one.scores(validation.histories)) for name, one in candidates.items()}
     if config.ensemble is not None and len(candidates) > 1:
@@ -107,9 +114,9 @@ def _fit_rows(
     fitted: dict[str, list[str]] = {}
     seconds: dict[str, float] = {}
     for name in config.rows:
-        start = time.monotonic()
         fitted[name] = []
         for seed in config.seeds if name == SASRec.name else config.seeds[:1]:
+            start = time.monotonic()
             place = f"{name}-{seed}" if name == SASRec.name else name
             fitted[name].append(place)
             if not (folder / place / "done.json").is_file():

@@ -24,7 +24,7 @@ def recommendation_card(recommendation: Recommendation) -> RenderableType:
     table.add_column()
     table.add_column(justify="right", style="dim")
     for place, item in enumerate(recommendation.items, start=1):
-        table.add_row(f"{place}.", item.title, f"{item.score:.2f}")
+        table.add_row(f"{place}.", Text(item.title), f"{item.score:.2f}")
     return Columns([table, certificate_card(recommendation.certificate)], padding=(0, 4))
 
 
@@ -39,9 +39,12 @@ def certificate_card(certificate: Certificate) -> RenderableType:
     for check in certificate.controls:
         allowed = f"{check.lower} to {check.upper}"
         mark = Text("holds", style="green") if check.satisfied else Text("broken", style="red")
-        table.add_row(_condition(asked[check.index]), allowed, str(check.matched), mark)
+        table.add_row(Text(_condition(asked[check.index])), allowed, str(check.matched), mark)
     lines: list[RenderableType] = [table] if certificate.controls else []
-    lines.append(Text(f"{len(certificate.items)} items, no repeats, {_seen(certificate)}", style="dim"))
+    repeats = "with repeats" if "repeat" in certificate.broken_rules else "no repeats"
+    lines.append(Text(f"{len(certificate.items)} items, {repeats}, {_seen(certificate)}", style="dim"))
+    if certificate.broken_rules:
+        lines.append(Text("broken: " + ", ".join(certificate.broken_rules), style="red"))
     if certificate.unplaced:
         lines.append(Text("not understood: " + "; ".join(certificate.unplaced), style="yellow"))
     title = "certificate: satisfied" if certificate.satisfied else "certificate: NOT satisfied"

@@ -17,7 +17,7 @@ from steerec.control.refusal import refuse
 from steerec.control.request import Request, compile_request, read_history, wishes
 from steerec.data.catalog import Catalog
 from steerec.decode.constrained import decode_lists
-from steerec.errors import InfeasibleRequest, SteerecError
+from steerec.errors import InfeasibleRequest, RequestError, SteerecError
 from steerec.items.vectors import installed_embedder
 from steerec.llm.language_model import LanguageModel
 from steerec.recommend.recommender import Recommender as Conventional
@@ -139,7 +139,8 @@ class Recommender:
 
         Raises:
             InfeasibleRequest: no list satisfies it; has `.conflict` and `.relaxation`.
-            RequestError: a title, column or value is unknown.
+            RequestError: a candidate, excluded item, column or value is unknown. Unknown items of the history
+                are left out with a warning.
         """
         return self.recommend_batch([history], [request])[0]
 
@@ -148,14 +149,16 @@ class Recommender:
     ) -> list[Recommendation]:
         """Answer many requests in one pass; same arguments, one of each per answer."""
         if len(histories) != len(requests):
-            raise ValueError(f"{len(histories)} histories and {len(requests)} requests: give one of each.")
-        past = [read_history(list(history), self.catalog) for history in histories]
+            raise RequestError(f"{len(histories)} histories and {len(requests)} requests: give one of each.")
+        past = [self._past(history) for history in histories]
         return self.answer(past, requests)
 
     def answer(
         self, past: Sequence[Sequence[int]], requests: Sequence[Request | str | None]
     ) -> list[Recommendation]:
         """Answer requests for histories given as item indices."""
+        if not requests:
+            return []
         read = [self._understand(request) for request in requests]
         problems = [self._compile(request, seen) for (request, _, _), seen in zip(read, past, strict=True)]
         lists = self._lists(past, read, problems)
@@ -164,12 +167,26 @@ class Recommender:
             for (items, scores), (request, words, unplaced), seen in zip(lists, read, past, strict=True)
         ]
 
+    def refuse(self, seen: Sequence[int], request: Request | str | None) -> None:
+        """Raise what `answer` would raise for a history given as item indices; decode nothing."""
+        self._compile(self._understand(request)[0], seen)
+
+    def _past(self, history: Sequence[str]) -> list[int]:
+        if isinstance(history, str):
+            raise RequestError(f'A history is a list of titles or ids, and got the text "{history:.60}".')
+        return read_history(list(history), self.catalog)
+
     def _understand(self, request: Request | str | None) -> tuple[Request, str | None, list[str]]:
         if isinstance(request, str):
             if self._reader is None:
                 self._reader = KeywordReader(self.catalog, installed_embedder())
             understood, unplaced = self._reader.read(request)
             return understood, request, unplaced
+        if request is not None and not isinstance(request, Request):
+            raise RequestError(
+                f"A request is a Request, a sentence or None, and got {request!r:.80}. "
+                "JSON is read by Request.from_json."
+            )
         return request or Request(), None, []
 
     def _compile(self, request: Request, seen: Sequence[int]) -> Problem:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from steerec.understand import cues
@@ -25,6 +26,7 @@ class Draft:
 
     count: int | None = None
     controls: list[dict[str, Any]] = field(default_factory=list)
+    """Fields of controls and caps, and: `said`, the words; `bare`, `about` and `rest`, which wait for the count."""
     prefer: list[dict[str, Any]] = field(default_factory=list)
     candidates: list[str] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)
@@ -37,9 +39,10 @@ class ClauseReader:
 
     def __init__(self, noun: str, marks: Marks, draft: Draft) -> None:
         """Prepare for one text; `noun` is a pattern of what items are called."""
-        self._marks, self._draft, self._noun = marks, draft, noun
+        self._marks, self._draft, self._noun, self._said = marks, draft, noun, ""
         self._counted = re.compile(
-            rf"(?<!first )(?<!top )(?<!last )(?<!opening )({NUMBER}) (?:(?!of\b|or\b|at\b|to\b|in\b)\w+ ){{0,2}}?{noun}"
+            rf"(?<!first )(?<!top )(?<!last )(?<!opening )({NUMBER}) (?:(?!of\b|or\b|at\b|to\b"
+            rf"|in\b)\w+ ){{0,2}}?{noun}"
             rf"(?! {cues.MODAL}\b(?! (?:i|we|you)\b))"
         )
 
@@ -48,8 +51,15 @@ class ClauseReader:
         pieces = [piece.strip(" ,") for piece in re.split(r"[.!?;\n]+(?= |$)", text)]
         joined: list[str] = []
         for piece in (piece for piece in pieces if re.search(rf"\w|{MARK}", piece)):
-            remark = not re.search(MARK, piece) and cues.ANAPHORA.search(piece) and not self.permits_seen(piece)
-            if remark and joined and re.search(f"{SET}|{QUOTE}|{COLUMN}", joined[-1]) and not self._opens(piece):
+            remark = (
+                not re.search(MARK, piece) and cues.ANAPHORA.search(piece) and not self.permits_seen(piece)
+            )
+            if (
+                remark
+                and joined
+                and re.search(f"{SET}|{QUOTE}|{COLUMN}", joined[-1])
+                and not self._opens(piece)
+            ):
                 joined[-1] += f" , {piece}"
             else:
                 joined.append(piece)
@@ -70,9 +80,15 @@ class ClauseReader:
         counted = self._take_count(sentence)
         if counted is not None:
             sentence, placed = counted, True
+        if self._is_sum(sentence):
+            self._draft.unplaced.append(self._marks.words(sentence))
+            return True
         previous: str | None = None
         for clause in self._clauses(sentence):
-            if re.search(SET, clause):
+            if len(re.findall(SET, clause)) > 1:  # a choice between controls: nothing here says it
+                self._draft.unplaced.append(self._marks.words(clause))
+                placed = True
+            elif re.search(SET, clause):
                 previous = self._bound(clause, previous)
                 placed = True
             elif re.search(COLUMN, clause) and self._cap(clause):
@@ -96,7 +112,7 @@ class ClauseReader:
 
     def _take_count(self, sentence: str) -> str | None:
         """Read "# films" as the length of the list, and return the rest; None when there is no such thing."""
-        if self._draft.count is not None:
+        if self._draft.count is not None or self._is_sum(sentence):
             return None
         found = self._counted.search(sentence)
         if found is None and not re.search(f"{SET}|{COLUMN}|{SHARE}", sentence):
@@ -112,15 +128,20 @@ class ClauseReader:
         before = re.sub(r"\b(?:out )?of (?:the |your |all |these )*$", "", sentence[: found.start()])
         return f"{before} {sentence[found.end() :]}"
 
+    def _is_sum(self, sentence: str) -> bool:
+        return re.search(NUMBER, sentence) is not None and cues.SUMS.search(sentence) is not None
+
     # -- clauses
 
     def _clauses(self, sentence: str) -> list[str]:
         """Cut so that every set, and every column that is capped, has its own words around it."""
         entities = [found.span() for found in re.finditer(f"{SET}|{COLUMN}", sentence)]
         cuts = []
-        for (_, end), (start, _) in zip(entities, entities[1:], strict=False):
+        for (_, end), (start, _) in pairwise(entities):
             between = [
-                found for found in _SEPARATOR.finditer(sentence, end, start) if not self._inside(sentence, found)
+                found
+                for found in _SEPARATOR.finditer(sentence, end, start)
+                if not self._inside(sentence, found)
             ]
             if between:
                 cuts.append(between[-1].start())
@@ -164,6 +185,7 @@ class ClauseReader:
     def _bound(self, clause: str, previous: str | None) -> str:
         """Read a clause about one set; returns the kind of bound, for a clause that leaves it unsaid."""
         where = self._marks.where(re.findall(SET, clause)[0])
+        self._said = self._marks.words(clause)
         clause, window = self._window(clause)
         shares, numbers = re.findall(SHARE, clause), re.findall(NUMBER, clause)
         if shares:
@@ -196,9 +218,13 @@ class ClauseReader:
         before = self._draft.controls[-1]
         if "within" in before:
             last = before["within"][1]
-            return self._add("only", where, [last + 1, max(self._draft.count or 10, last + 1)], at_least="all")
+            return self._add(
+                "only", where, [last + 1, max(self._draft.count or 10, last + 1)], at_least="all"
+            )
         taken = next((before[name] for name in ("bare", "exactly", "at_least") if name in before), None)
-        return self._add("only", where, None, **({"rest": taken} if isinstance(taken, int) else {"at_least": "all"}))
+        return self._add(
+            "only", where, None, **({"rest": taken} if isinstance(taken, int) else {"at_least": "all"})
+        )
 
     def _share(self, clause: str, share: Fraction, where: WhereJson, window: list[int] | None) -> str:
         way = compare(self._bare(clause))
@@ -257,7 +283,7 @@ class ClauseReader:
         return re.sub(MARK, " ", re.sub(f"{NUMBER}|{SHARE}", "#", clause))
 
     def _add(self, kind: str, where: WhereJson, window: list[int] | None, **bounds: Any) -> str:
-        control = {"where": where, **bounds}
+        control = {"where": where, "said": self._said, **bounds}
         self._draft.controls.append(control | ({"within": window} if window else {}))
         return kind
 
@@ -301,7 +327,7 @@ class ClauseReader:
             self._draft.candidates += items
         elif cues.NEGATION.search(rest) or cues.EXCEPTION.search(rest):
             self._draft.exclude += items
-        elif cues.SIMILAR.search(rest) or not cues.CHOICE.search(rest):
+        elif cues.SIMILAR.search(rest) or (len(items) < 2 and not cues.CHOICE.search(rest)):
             self._like(items)
         else:
             self._draft.candidates += items
@@ -311,10 +337,16 @@ class ClauseReader:
 
     def _titles_beside_sets(self, sentence: str) -> str:
         """Read "S like Q" and "S except Q"; the rest of the sentence is about S."""
-        similar = r"(?:similar to|like|in the (?:style|vein|spirit) of|along the lines of|reminiscent of|resembling|close to)"
+        similar = (
+            r"(?:similar to|like|in the (?:style|vein|spirit) of|along the lines of"
+            r"|reminiscent of|resembling|close to)"
+        )
         for pattern, target in (
             (rf"\b(?:something |things |ones |more )?{similar} ({_QUOTES})", "like"),
-            (rf"\b(?:except(?: for)?|but not|other than|excluding|without|apart from|not) ({_QUOTES})", "exclude"),
+            (
+                rf"\b(?:except(?: for)?|but not|other than|excluding|without|apart from|not) ({_QUOTES})",
+                "exclude",
+            ),
         ):
             while found := re.search(pattern, sentence):
                 items = self._items(found[1])
@@ -339,4 +371,7 @@ class ClauseReader:
 
 def _firm(clause: str) -> bool:
     """Whether a clause that sounds soft ("I'd love only S") leaves no choice."""
-    return "softly" not in clause and re.search(r"\b(?:only|nothing but|exclusively|solely|must|every)\b", clause) is not None
+    return (
+        "softly" not in clause
+        and re.search(r"\b(?:only|nothing but|exclusively|solely|must|every)\b", clause) is not None
+    )

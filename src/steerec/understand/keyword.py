@@ -11,14 +11,14 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from steerec.control.control import read_control
+from steerec.control.control import Cap, Control, read_control
 from steerec.control.request import MAX_COUNT, Request
 from steerec.data.catalog import Catalog
 from steerec.errors import RequestError
 from steerec.understand.clauses import ClauseReader, Draft
 from steerec.understand.cues import IDIOMS
 from steerec.understand.lexicon import Lexicon
-from steerec.understand.marks import MARK, NUMBER, SET, Marks
+from steerec.understand.marks import MARK, SET, Marks
 from steerec.understand.neighbours import Embedder
 from steerec.understand.ranges import Ranges
 from steerec.understand.sets import SetReader, mark_listed, mark_text_conditions
@@ -26,7 +26,12 @@ from steerec.understand.text import expand, lower, mark_numbers, mark_shares, no
 from steerec.understand.titles import TitleFinder
 
 _DEFAULT_COUNT = 10
-_COLUMN_ALIASES = {"categories": ("genre",), "category": ("genre",), "genres": ("category",), "genre": ("category",)}
+_COLUMN_ALIASES = {
+    "categories": ("genre",),
+    "category": ("genre",),
+    "genres": ("category",),
+    "genre": ("category",),
+}
 
 
 class KeywordReader:
@@ -60,57 +65,86 @@ class KeywordReader:
         text = self._mark(normalise(sentence), marks)
         reader = ClauseReader(self._sets.noun, marks, draft)
         for piece in reader.sentences(text):
-            reader.read(piece)
-            draft.unplaced += self._unknown(piece)
+            placed = reader.read(piece)
+            draft.unplaced += self._unknown(piece, everywhere=not placed)
         return self._request(draft)
 
     def _mark(self, text: str, marks: Marks) -> str:
         """Replace everything that has a meaning of its own, from the surest to the least sure."""
         text = self._titles.mark(text, marks)
         text = self._lexicon.mark(text, marks)
-        text = expand(lower(text))
+        text = " ".join(expand(lower(text)).split())
         paths = [name for name, kind in self._catalog.columns.items() if kind == "path"]
         text = mark_text_conditions(text, ["title", *self._catalog.columns], paths, marks)
         text = mark_listed(text, self._sets.noun, marks)
         text = self._ranges.mark(text, marks)
         text = self._lexicon.mark_neighbours(text, marks)
         text = mark_numbers(mark_shares(text, marks), marks)
-        text = re.sub(rf"\b(?:one|1)\b(?= (?:{SET}|{self._sets.noun}|per |from (?:each|every)))|(?<=\bleast )one\b"
-                      r"|(?<=\bmost )one\b|(?<=\bexactly )one\b|(?<=\bthan )one\b",
-                      lambda found: f" {marks.put('number', 1)} ", text)
+        text = re.sub(
+            rf"\b(?:one|1)\b(?= (?:{SET}|{self._sets.noun}|per |from (?:each|every)))|(?<=\bleast )one\b"
+            r"|(?<=\bmost )one\b|(?<=\bexactly )one\b|(?<=\bthan )one\b",
+            lambda found: f" {marks.put('number', 1)} ",
+            text,
+        )
         for pattern, column in self._columns:
             text = pattern.sub(lambda found, column=column: f" {marks.put('column', column)} ", text)  # type: ignore[misc]
         for pattern, meaning in IDIOMS:
             text = pattern.sub(meaning, text)
         text = self._sets.join(text, marks)
-        return re.sub(rf"\b(?:at least|start with|begin with|open with) (an?)(?= {SET})",
-                      lambda found: f"{found[0][:-len(found[1])]} {marks.put('number', 1)} ", text)
+        return re.sub(
+            rf"\b(?:at least|start with|begin with|open with) (an?)(?= {SET})",
+            lambda found: f"{found[0][: -len(found[1])]} {marks.put('number', 1)} ",
+            text,
+        )
 
-    def _unknown(self, piece: str) -> list[str]:
-        words = re.findall(r"[^\W\d_]+(?:'[^\W_]+)*", re.sub(MARK, " ", piece))
+    def _unknown(self, piece: str, *, everywhere: bool) -> list[str]:
+        """Return words that mean something we do not know.
+
+        In a sentence that was placed, these are words where a description stands: before a noun or a set
+        ("dark comedies"), after one ("comedies about dogs"), after "no", "too" and the like.
+        """
+        here = rf"(?:{SET}|{self._sets.noun})"
+        described = [
+            *re.finditer(rf"((?:[^\W_]+[ -]){{1,2}}){here}", piece),
+            *re.finditer(
+                rf"{here} (?:about|with|that|which|featuring|starring|set|for|where|who|on|of) ([^,:]*)",
+                piece,
+            ),
+            *re.finditer(
+                r"\b(?:no|without|not|too|very|less|more|only|some|any|really|something|anything|things"
+                r"|stuff) ([^\W_]+)",
+                piece,
+            ),
+        ]
+        spans = [(0, len(piece))] if everywhere else sorted(found.span(1) for found in described)
+        text = [re.sub(MARK, " ", piece[start:end]) for start, end in spans]
+        words = [word for part in text for word in re.findall(r"[^\W\d_]+(?:'[^\W_]+)*", part)]
         return [word for word in words if self._lexicon.unknown(word)]
 
     def _request(self, draft: Draft) -> tuple[Request, list[str]]:
         count = self._count(draft)
         controls = []
         for given in draft.controls:
-            try:
-                controls.append(read_control(_settled(given, count)))
-            except RequestError:
-                draft.unplaced.append(str(given))
-        fields: dict[str, Any] = {"count": count, "controls": controls, "prefer": draft.prefer}
-        if draft.candidates:
-            fields["candidates"] = list(dict.fromkeys(draft.candidates))
-        fields["exclude"] = list(dict.fromkeys(draft.exclude))
-        try:
-            return Request(**fields, allow_seen=draft.allow_seen), list(dict.fromkeys(draft.unplaced))
-        except RequestError:  # a stretch beyond the list
-            fields["controls"] = [c for c in controls if not getattr(c, "within", None) or c.within[1] <= count]
-            return Request(**fields, allow_seen=draft.allow_seen), list(dict.fromkeys(draft.unplaced))
+            control = _control(given, count)
+            if control is None:
+                draft.unplaced.append(given.get("said", given.get("each", "")))
+            else:
+                controls.append(control)
+        request = Request(
+            count=count,
+            controls=controls,
+            prefer=draft.prefer,
+            candidates=list(dict.fromkeys(draft.candidates)) or None,
+            exclude=list(dict.fromkeys(draft.exclude)),
+            allow_seen=draft.allow_seen,
+        )
+        return request, list(dict.fromkeys(draft.unplaced))
 
     def _count(self, draft: Draft) -> int:
         """Return the length of the list: as said, else what "5 comedies and 3 dramas" come to."""
-        bare = [control["bare"] for control in draft.controls if "bare" in control and "within" not in control]
+        bare = [
+            control["bare"] for control in draft.controls if "bare" in control and "within" not in control
+        ]
         if draft.count is None and bare:
             draft.count = sum(bare)
             for control in draft.controls:
@@ -120,9 +154,19 @@ class KeywordReader:
         return min(max(draft.count or _DEFAULT_COUNT, 1), MAX_COUNT)
 
 
+def _control(given: dict[str, Any], count: int) -> Control | Cap | None:
+    """Return the control, or None where it cannot hold in a list of that length."""
+    try:
+        control = read_control(_settled(given, count))
+    except RequestError:
+        return None
+    beyond = isinstance(control, Control) and control.within is not None and control.within[1] > count
+    return None if beyond else control
+
+
 def _settled(control: dict[str, Any], count: int) -> dict[str, Any]:
     """Turn what depends on the count into bounds, and "all are not X" into "none is X"."""
-    settled = dict(control)
+    settled = {name: value for name, value in control.items() if name != "said"}
     if "bare" in settled:
         settled["exactly"] = settled.pop("bare")
     if "about" in settled:

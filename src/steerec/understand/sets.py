@@ -1,7 +1,7 @@
 """Noun phrases to sets: "Comedy films from the nineties that are not romances" is one set of items.
 
-The text holds marks; rewriting rules join neighbouring sets until nothing changes: a list of values, a set and
-what modifies it, what it is not. Rules that bind tighter come first.
+The text holds marks; rewriting rules join neighbouring sets until nothing changes: a list of values, a set
+and what modifies it, what it is not. Rules that bind tighter come first.
 """
 
 from __future__ import annotations
@@ -11,18 +11,25 @@ from collections.abc import Callable, Sequence
 
 from steerec.understand.marks import COLUMN, NUMBER, QUOTE, SET, Marks, WhereJson, all_of, any_of, none_of
 
-_LABEL = r"(?:categor(?:y|ies)|genres?|kinds?|variet(?:y|ies)|types?|sections?|style|headings?|labels?|tags?|side)"
+_LABEL = (
+    r"(?:categor(?:y|ies)|genres?|kinds?|variet(?:y|ies)|types?|sections?|style|headings?|labels?|tags?|side)"
+)
 _GLUE = (
-    r"(?:in|from|of|the|a|an|under|as|with|whose|where|which|that|who|are|is|were|was|either|all|labell?ed|tagged|filed"
-    r"|listed|classified|classed|marked|categori[sz]ed|described|known|belonging|belong(?:s)?|to|having|have|has|for|by"
-    r"|made|directed|released|starring|featuring|called|heading|among|about|set|coming|come|comes|created|written"
-    r"|produced|sold|within|being|counted|counting|count|carrying|carry|fall(?:s|ing)?|into|count(?:s)? as|on|label|labels"
+    r"(?:in|from|of|the|a|an|under|as|with|whose|where|which|that|who|are|is|were|was|either|all"
+    r"|labell?ed|tagged|filed"
+    r"|listed|classified|classed|marked|categori[sz]ed|described|known|belonging|belong(?:s)?|to|having"
+    r"|have|has|for|by"
+    r"|made|directed|released|starring|featuring|called|heading|among|about|set|coming|come|comes"
+    r"|created|written"
+    r"|produced|sold|within|being|counted|counting|count|carrying|carry|fall(?:s|ing)?|into"
+    r"|count(?:s)? as|on|label|labels"
     r"|tag|side|some|any)"
 )
 _NOT_GLUE = rf"(?:{_GLUE}|any|one|those|some|other|considered)"
 _IS = r"(?:is|are|equals?|equal to|=|:|exactly|of|named|called|was|were|must be|should be)"
 _EXCEPT = (
-    r"(?:other than|except(?:ing)?(?: for)?|excluding|apart from|aside from|besides|outside(?: of)?|without|with no"
+    r"(?:other than|except(?:ing)?(?: for)?|excluding|apart from|aside from|besides|outside(?: of)?"
+    r"|without|with no"
     r"|minus|save(?: for)?|bar(?:ring)?|but not|not|neither|but for|in addition to no|beyond|unlike|non)"
 )
 
@@ -38,17 +45,26 @@ class SetReader:
         """Learn what items are called."""
         own = "|".join(sorted({re.escape(noun.lower()), re.escape(singular.lower())}, key=len, reverse=True))
         self.noun = (
-            rf"(?:(?:{own}|films?|movies?|items?|titles?|products?|recommendations?|suggestions?|picks?|ones|things?|stuff"
+            rf"(?:(?:{own}|films?|movies?|items?|titles?|products?|recommendations?|suggestions?|picks?"
+            rf"|ones|things?|stuff"
             rf"|anything|everything|something|those|options?|choices|entries|results?)\b)"
         )
         noun_ = self.noun
         item = rf"{SET}(?: {noun_})?"
-        tail = r"(?P<tail> (?:at once|at the same time|together|all at once|simultaneously|in one|combined|alike))?"
-        head = (
-            r"(?P<head>(?:both|combining|combine|combines|mixing|mix|blending|blend|uniting|unite|merging|joining|all of"
-            r"|that are|which are|that is|cross between|between)(?: of)?(?: the)?(?: labels?| categories| genres)? )?"
+        tail = (
+            r"(?P<tail> (?:at once|at the same time|together|all at once|simultaneously|in one"
+            r"|combined|alike))?"
         )
-        chain = rf"{item}(?: ?, ?(?:(?:and|or) )?{item})* ?,? ?(?P<word>and/or|and|or|nor|&|plus) (?:either |the |also )?{item}"
+        head = (
+            r"(?P<head>(?:both|combining|combine|combines|mixing|mix|blending|blend|uniting|unite"
+            r"|merging|joining|all of"
+            r"|that are|which are|that is|cross between|between)(?: of)?(?: the)?(?: labels?"
+            r"| categories| genres)? )?"
+        )
+        chain = (
+            rf"{item}(?: ?, ?(?:(?:and|or) )?{item})* ?,? ?(?P<word>and/or|and|or|nor|&"
+            rf"|plus) (?:either |the |also )?{item}"
+        )
         but = (
             rf"(?: ?,)?(?: (?:that|which|who))?(?: (?:are|is|do|does|can|were|was|have|has))? {_EXCEPT}"
             rf"(?: {_NOT_GLUE}){{0,6}} "
@@ -61,36 +77,55 @@ class SetReader:
             ),
             (
                 re.compile(
-                    rf"(?:\b(?:whose|where|for which|with|having|of|that have|have|by|in|from) )*(?:the |a |an )?({COLUMN})"
+                    rf"(?:\b(?:whose|where|for which|with|having|of|that have|have|by|in"
+                    rf"|from) )*(?:the |a |an )?({COLUMN})"
                     rf"(?: {_IS})*(?: the| a)? ({SET})"
                 ),
                 lambda found, marks: _of_column(found[2], found[1], marks),
             ),
             (
                 re.compile(
-                    rf"(?:\b(?:where|for which|with|having|that have|have) )*({SET}) (?:as|is|for|being|in) (?:the |a |an |their )?"
+                    rf"(?:\b(?:where|for which|with|having|that have|have) )*({SET}) (?:as|is|for|being"
+                    rf"|in) (?:the |a |an |their )?"
                     rf"({COLUMN})"
                 ),
                 lambda found, marks: _of_column(found[1], found[2], marks),
             ),
             (re.compile(rf"{head}{chain.replace('(?: ' + noun_ + ')?', '')}{tail}"), self._same_column),
             (re.compile(rf"{head}({plain_chain})"), self._same_column),
-            (re.compile(rf"\b(?:neither|either|both|the|a|an) ({SET}) {_LABEL}\b|({SET}) {_LABEL}\b"), _keep_set),
-            (re.compile(rf"(?:\bthe )?({SET}) ({COLUMN})"), lambda found, marks: _of_column(found[1], found[2], marks)),
-            (re.compile(rf"\b{_LABEL}(?: of| called| named| is|:)? ({SET})"), _keep_set),
-            (re.compile(rf"\bnon ?-? ?({SET})|({SET}) ?- ?free\b"),
-             lambda found, marks: marks.set(none_of(marks.where(found[1] or found[2])))),
             (
-                re.compile(rf"({SET})(?: {noun_})?(?: ?,? and(?= (?:with|whose|from|where|that|which|of|having|in)\b))?"
-                           rf"(?: {_GLUE})* ({SET})"),
+                re.compile(rf"\b(?:neither|either|both|the|a|an) ({SET}) {_LABEL}\b|({SET}) {_LABEL}\b"),
+                _keep_set,
+            ),
+            (
+                re.compile(rf"(?:\bthe )?({SET}) ({COLUMN})"),
+                lambda found, marks: _of_column(found[1], found[2], marks),
+            ),
+            (re.compile(rf"\b{_LABEL}(?: of| called| named| is|:)? ({SET})"), _keep_set),
+            (
+                re.compile(rf"\bnon ?-? ?({SET})|({SET}) ?- ?free\b"),
+                lambda found, marks: marks.set(none_of(marks.where(found[1] or found[2]))),
+            ),
+            (
+                re.compile(
+                    rf"({SET})(?: {noun_})?(?: ?,? and(?= (?:with|whose|from|where|that|which|of|having"
+                    rf"|in)\b))?"
+                    rf"(?: {_GLUE})* ({SET})"
+                ),
                 lambda found, marks: marks.set(all_of([marks.where(found[1]), marks.where(found[2])])),
             ),
             (re.compile(rf"\b{noun_}(?: {_GLUE})* ({SET})"), _keep_set),
             (re.compile(rf"({SET}) {noun_}"), _keep_set),
             (re.compile(rf"({SET}){but}({SET})"), _except),
             (re.compile(rf"(\b){noun_}{but}({SET})"), _except),
-            (re.compile(rf"\b(?:anything|everything|all|something|everything else) but (?:the )?({SET})"),
-             lambda found, marks: marks.set(none_of(marks.where(found[1])))),
+            (
+                re.compile(
+                    rf"\b(?:anything|everything|all|something)(?: (?:else|on|in|from|for|at|of|the|this"
+                    rf"|that|my|your|list|me))*"
+                    rf" (?:but|except|other than|besides|apart from) (?:the )?({SET})"
+                ),
+                lambda found, marks: marks.set(none_of(marks.where(found[1]))),
+            ),
             (re.compile(rf"{head}{chain}{tail}"), self._general),
             (re.compile(rf"\b(?:either|both) ({SET})"), _keep_set),
             (re.compile(rf"\( ?({SET}) ?\)"), _keep_set),
@@ -130,7 +165,11 @@ class SetReader:
         groups = found.groupdict()
         if groups.get("word") == "and" and (span := _one_span(parts)):
             return marks.set(span)
-        together = bool(groups.get("head") or groups.get("tail")) and groups.get("word") in ("and", "&", "plus")
+        together = bool(groups.get("head") or groups.get("tail")) and groups.get("word") in (
+            "and",
+            "&",
+            "plus",
+        )
         return marks.set(all_of(parts) if together else any_of(parts))
 
 
@@ -157,21 +196,31 @@ def mark_text_conditions(text: str, columns: Sequence[str], paths: Sequence[str]
 
     has = r"(?:contains?|includes?|has|have|mentions?|says?|with|containing)"
     text = re.sub(
-        rf"(?:\b(?:whose|with|where|having|that have) )?(?:the |a )?\b(?P<before>{names}) (?:that )?{has} (?:the words? )?"
-        rf"(?P<quote>{QUOTE})(?P<after>)|\b(?:with|containing) (?P<q2>{QUOTE}) in (?:the|their) (?P<a2>{names})\b",
-        lambda found: contains(found) if found["quote"] else
-        f" {marks.set({spoken[found['a2']]: {'contains': marks.quote(found['q2']).text}})} ",
+        rf"(?:\b(?:whose|with|where|having|that have) )?(?:the "
+        rf"|a )?\b(?P<before>{names}) (?:that )?{has} (?:the words? )?"
+        rf"(?P<quote>{QUOTE})(?P<after>)|\b(?:with|containing) (?P<q2>{QUOTE}) in (?:the"
+        rf"|their) (?P<a2>{names})\b",
+        lambda found: (
+            contains(found)
+            if found["quote"]
+            else f" {marks.set({spoken[found['a2']]: {'contains': marks.quote(found['q2']).text}})} "
+        ),
         text,
     )
     path_names = "|".join(re.escape(path.lower().replace("_", " ")) for path in paths)
     if path_names:
+
         def under(found: re.Match[str]) -> str:
             column = next(p for p in paths if p.lower().replace("_", " ") == found[2])
             steps = [step.strip() for step in marks.quote(found[1]).text.split(">")]
             return f" {marks.set({column: {'under': steps}})} "
 
         text = re.sub(rf"\b(?:under|in|below) ({QUOTE}) (?:in|of) the ({path_names})\b", under, text)
-    return re.sub(rf"\b(?:with |having )?(no|some|any|without) (?:known |given )?({names}) (?:given|known|at all)\b", null, text)
+    return re.sub(
+        rf"\b(?:with |having )?(no|some|any|without) (?:known |given )?({names}) (?:given|known|at all)\b",
+        null,
+        text,
+    )
 
 
 def mark_listed(text: str, noun: str, marks: Marks) -> str:
@@ -183,7 +232,9 @@ def mark_listed(text: str, noun: str, marks: Marks) -> str:
             return found[0]
         return f" {found[1]} {marks.set({'items': [quote.item_id for quote in quotes]})} "
 
-    return re.sub(rf"\b({noun}) (?:among|out of) ({QUOTE}(?: ?(?:,|and|or|, and|, or) ?{QUOTE})*)", listed, text)
+    return re.sub(
+        rf"\b({noun}) (?:among|out of) ({QUOTE}(?: ?(?:,|and|or|, and|, or) ?{QUOTE})*)", listed, text
+    )
 
 
 def _columns(where: dict[str, object]) -> set[str]:
@@ -214,7 +265,7 @@ def _of_column(mark: str, column: str, marks: Marks) -> str:
 
 def _keep_set(found: re.Match[str], marks: Marks) -> str:
     del marks
-    return re.findall(SET, found[0])[-1]
+    return str(re.findall(SET, found[0])[-1])
 
 
 def _except(found: re.Match[str], marks: Marks) -> str:
@@ -224,4 +275,6 @@ def _except(found: re.Match[str], marks: Marks) -> str:
 
 def _tidy(text: str) -> str:
     text = re.sub(rf"({SET}|{NUMBER})", r" \1 ", text)
-    return re.sub(r" +", " ", re.sub(r" ([,.;:!?])", r"\1", text.replace(",", " , "))).replace(" ,", ",").strip()
+    return (
+        re.sub(r" +", " ", re.sub(r" ([,.;:!?])", r"\1", text.replace(",", " , "))).replace(" ,", ",").strip()
+    )

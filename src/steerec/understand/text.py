@@ -8,20 +8,37 @@ from fractions import Fraction
 
 from steerec.understand.marks import MARK, Marks
 
-_QUOTES = str.maketrans({"‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "`": "'", "–": "-", "—": "-"})
+_QUOTES = str.maketrans(
+    {"‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "`": "'", "–": "-", "—": "-"}
+)
 
-_UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
-_UNITS += "seventeen eighteen nineteen".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_UNITS = (
+    *(
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+    ),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_ORDINALS = (
+    *("first", "second", "third", "fourth", "fifth", "sixth"),
+    *("seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"),
+)
 NUMBER_WORDS = {word: number for number, word in enumerate(_UNITS)} | {
     word: 10 * (place + 2) for place, word in enumerate(_TENS)
 }
-ORDINAL_WORDS = {
-    word: place + 1
-    for place, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
-    )
-}
+ORDINAL_WORDS = {word: place + 1 for place, word in enumerate(_ORDINALS)}
 _PARTS = {"half": 2, "halves": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7}
 _PARTS |= {"eighth": 8, "ninth": 9, "tenth": 10, "twelfth": 12}
 
@@ -116,13 +133,14 @@ def mark_numbers(text: str, marks: Marks) -> str:
     dozens = rf"\b(?:(an?|{_COUNT}) )?dozen\b"
     text = re.sub(dozens, lambda found: put(12 * (read_number(found[1] or "") or 1), found[0]), text)
     text = re.sub(r"\ba (?:couple|pair)(?: of)?\b", lambda found: put(2, found[0]), text)
-    text = re.sub(
-        r"\b(\d+)(?:st|nd|rd|th)\b", lambda found: f" {marks.put('ordinal', int(found[1]))} ", text
-    )
+    text = re.sub(r"\b(\d+)(?:st|nd|rd|th)\b", lambda found: f" {marks.put('ordinal', int(found[1]))} ", text)
     tens = rf"\b(?:{'|'.join(_TENS)})[- ](?:{'|'.join(_UNITS[1:10])})\b"
     text = re.sub(tens, lambda found: put(read_number(found[0]), found[0]), text)
-    text = re.sub(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?!\w)|(?<![\w.])\d+(?![\w]|\.\d)",
-                  lambda found: put(read_number(found[0]), found[0]), text)
+    text = re.sub(
+        r"(?<![\w.])\d{1,3}(?:,\d{3})+(?!\w)|(?<![\w.])\d+(?![\w]|\.\d)",
+        lambda found: put(read_number(found[0]), found[0]),
+        text,
+    )
     words = "|".join(word for word in NUMBER_WORDS if word not in ("one", "zero"))
     text = re.sub(rf"\b(?:{words})\b", lambda found: put(read_number(found[0]), found[0]), text)
     later = "|".join(word for word in ORDINAL_WORDS if word not in ("first", "second"))

@@ -12,8 +12,10 @@ from steerec.understand.text import normalise
 
 _OPENING = re.compile(r"(?<![^\s(\[:,;/])['\"](?=\S)")
 _CUE = re.compile(
-    r"\b(?:like|similar to|resembling|resembles?|style of|vein of|lines of|spirit of|fans? of|loved|enjoyed|liked|close to"
-    r"|reminiscent of|except(?: for)?|but not|not|exclud(?:e|ing)|without|skip|leave out|out of|from|among|between|and|or"
+    r"\b(?:like|similar to|resembling|resembles?|style of|vein of|lines of|spirit of|fans? of|loved"
+    r"|enjoyed|liked|close to"
+    r"|reminiscent of|except(?: for)?|but not|not|exclud(?:e|ing)|without|skip|leave out|out of|from"
+    r"|among|between|and|or"
     r"|recommend|comparable (?:to|with))[:,]? (?=\S)",
     re.IGNORECASE,
 )
@@ -58,7 +60,7 @@ class TitleFinder:
         return "".join([*pieces, text[place:]])
 
     def _closing(self, text: str, start: int) -> int | None:
-        """Return the place of the closing mark: the first that ends a known title, else the first there is."""
+        """Return where the closing mark is: the first that ends a known title, else the first there is."""
         ends = [
             found.start()
             for found in re.finditer(rf"(?<=\S){text[start]}(?![\w])", text)

@@ -8,73 +8,80 @@ from functools import lru_cache
 from steerec.control.templates import PHRASES
 
 # What requests are made of apart from names; the words of the train phrasings are added to these.
-_PLAIN = """
-a about above absolutely across actually after again all almost along already also although always am among an and
-another any anybody anyhow anyone anything anyway are around as ask asked asking at available away awesome back bad be
-became because become been before began begin behind being believe below best better between beyond big bit both bring
-bunch but by call came can care case certain certainly change cheers choice choose chosen clear clearly close come
-comes coming complete completely consider contain contains could couple course day days deal dear decide definitely
-depends did different do does doing done down dozen due during each early earlier easy either else end enjoy enough
-entire entirely equal even evening ever every everybody everyone everything exactly example except fairly far fast
-favourite favorite feel few fewer fill final finally find fine first fit fits five following for former four free
-friend friends from full fully further gave general generally get gets getting gift give given gives giving glad go
-goes going good got gotten great group guess had half hand happen happy hard has have having he hear hello help hence
-her here hey hi high higher him his hope how however i idea ideally ideas if imagine important in include included
-includes including indeed inside instead interest interested interesting into is it its itself just keep keeps kid
-kind kindly kinds know known large last late lately later latest latter lead least leave leaving less let like liked
-likely likes limit line list lists little long longer look looking lot lots love loved lovely low lower made mainly
-make makes making many match matches matter max maximum may maybe me mean means member mention might min mind mine
-minimum minute minutes miss mix moment month months mood more moreover most mostly mr mrs much must my myself name
-named namely near nearly necessarily necessary need needed needs neither never new newer next nice nicely night nine
-no nobody none nor normally not nothing now nowhere number of off offer often oh ok okay old older on once one ones
-only onto open option or order other others otherwise ought our out over overall own pair part particular past people
-per percent perfect perhaps person pick picked picking picks piece place places plan plans please plenty plus point
-position positions possible possibly prefer preferably present pretty previous previously probably proper provide put
-quality quick quickly quite random range rank rather ready real really reason recent recently recommend recommendation
-recommendations recommended regarding remain remaining request rest result results right room round rule same saw say
-search second see seem seems seen select selection send sense series serious set seven several shall she short should
-show shown shows similar since single six slot small so some somebody somehow someone something sometimes somewhat
-soon sorry sort specific spot start started starting still stop strict strictly stuff such suggest suggested
-suggestion suggestions suit sure take taken taking taste tell ten than thank thanks that the their them themselves
-then there therefore these they thing things think third this those though three through throughout thus time times
-title titles to today together told tomorrow tonight too took top total totally toward towards tried try trying twelve
-twice two type types under unless unlike until up upon us use used using usual usually value variety various very via
-want wanted wants was watch watched way we week weekend weeks well went were what whatever when where whether which
-while who whole whom whose why will wish with within without wonderful word work works worse worst would wow year
-years yes yet you your yours yourself zero product products item items film films movie movies read reading buy buying
-eat eating visit listen play played bought book booked order ordered family-friendly ideally thereof roughly approx
-majority mostly primarily mainly predominantly largely chiefly minority share percent percentage fraction proportion
-accept accepted accordingly account add added adding adds advise allow allows amount anymore apart appear appears
-appreciate apply arrange aside assemble assume assure avoid aware balance base based beg begin brief bunch came cap
-capped care careful catch chance cheerful choosing collect combination come comfortable compile comply concern concerns
-condition confine constraint constraints cool correct count counted counting cover create cut decent definite deliver
-demand deny desire devote discover display ditch double draw drop easily eager enjoyable ensure entry essential every
-exceed exclude excluding exclusive exclusively expect extra fact fair fan fancy favor favour feature fetch figure filter
-fix flexible focus fond forget forward fraction gather generate grab grateful guarantee handful hand handle heads hint
-hit hold honest honestly hook hoping ignore including insist instance intend issue job keen lack latter lay leading
-length limitation line lineup listing load lock main maintain manage mandatory mandate mark meet mention mere merely
-minus mostly narrow necessity nobody note notice objection obviously occasion occupy occur odd ordinary otherwise owing
-pack page pass passion perfectly permit permitted pleasant pleased pleasure pointer pool portion precise precisely
-preference prepare presence pull purely push quota quote ration reach readily reads receive reduce refer regard regards
-reject relevant rely remainder remember remove repeat repeats replace require required requirement requirements reserve
-respect restrict restriction retain return rid roll rows rule rules run safe sake satisfy scratch screen seek sees serve
-serves setting settle share sharp sheer shift shoot shop shot sign significantly simple simply sit skip slightly slots
-solely somewhere sooner split spread stack stand state statement stay steer stick stretch strike string strong struggle
-substantial suffice suggests suited sum supply support surely surprise swap task tend tends term terms thanks thinking
-throw tired toss touch track trouble true trust turn unique unlikely unseen update useful utterly vary view wait walk
-wary watch welcome whack whatsoever whichever willing wonder won worry worth wrap write exact exactly considering
-combined contribute contributes crop delight dominate duplicate duplicates erase evenly exempt extent familiar featuring
-feed fewest finish former freely front fulfil fully gladly goal greatly halfway highest himself hungry incl interval
-inventory item kindly laid lately leaning lest lets likewise loosely loud lucky majority meant menu midway mild mildly
-moderately mustn neat needn non nor nudge offering omit optional optionally oriented ours overlap partial partly pile
-placed placement plainly plural populate precede preferred primary prior prioritise prioritize priority quarter queue
-rarely rated rating ratio recall rejects reliable reluctant remark restricted revisit rotate roughly satisfied scatter
-scope seldom separate separately sequence shelf shortlist shown sized skipping softly solid span specifically starter
-strictness stuffed subject subset suffer suitable supposed tail target third tolerate tops treat truly twist ultimately
-undoubtedly unfamiliar unwanted upper upto urge vast veto void weight weigh whilst wholly wide wise wishing wishlist
-apps couldn didn doesn don hasn haven isn mightn shan shouldn wasn weren wouldn ain bored boring tastes interests
-history histories watching reading eating buying trip tonight's wanna gonna gotta lemme gimme pls plz thx ta lol btw
-""".split()
+_WORDS = """
+a about above absolutely accept accepted accordingly account across actually add added adding adds advise
+after again ain all allow allows almost along already also although always am among amount an and another
+any anybody anyhow anymore anyone anything anyway apart appear appears apply appreciate approx apps are
+around arrange as aside ask asked asking assemble assume assure at available avoid aware away awesome back
+bad balance base based be became because become been before beg began begin behind being believe below
+best better between beyond big bit book booked bored boring both bought brief bring btw bunch but buy
+buying by call came can cap capped care careful case catch certain certainly chance change cheerful cheers
+chiefly choice choose choosing chosen clear clearly close collect combination combined come comes
+comfortable coming compile complete completely comply concern concerns condition confine consider
+considering constraint constraints contain contains contribute contributes cool correct could couldn count
+counted counting couple course cover create crop cut day days deal dear decent decide definite definitely
+delight deliver demand deny depends desire devote did didn different discover display ditch do does doesn
+doing dominate don done double down dozen draw drop due duplicate duplicates during each eager earlier
+early easily easy eat eating either else end enjoy enjoyable enough ensure entire entirely entry equal
+erase essential even evening evenly ever every everybody everyone everything exact exactly example exceed
+except exclude excluding exclusive exclusively exempt expect extent extra fact fair fairly familiar fan
+fancy far fast favor favorite favour favourite feature featuring feed feel fetch few fewer fewest figure
+fill film films filter final finally find fine finish first fit fits five fix flexible focus following
+fond for forget former forward four fraction free freely friend friends from front fulfil full fully
+further gather gave general generally generate get gets getting gift gimme give given gives giving glad
+gladly go goal goes going gonna good got gotta gotten grab grateful great greatly group guarantee guess
+had half halfway hand handful handle happen happy hard has hasn have haven having he heads hear hello help
+hence her here hey hi high higher highest him himself hint his histories history hit hold honest honestly
+hook hope hoping how however hungry i idea ideally ideas if ignore imagine important in incl include
+included includes including indeed inside insist instance instead intend interest interested interesting
+interests interval into inventory is isn issue it item items its itself job just keen keep keeps kid kind
+kindly kinds know known lack laid large largely last late lately later latest latter lay lead leading
+leaning least leave leaving lemme length less lest let lets like liked likely likes likewise limit
+limitation line lineup list listen listing lists little load lock lol long longer look looking loosely lot
+lots loud love loved lovely low lower lucky made main mainly maintain majority make makes making manage
+mandate mandatory many mark match matches matter max maximum may maybe me mean means meant meet member
+mention menu mere merely midway might mightn mild mildly min mind mine minimum minority minus minute
+minutes miss mix moderately moment month months mood more moreover most mostly movie movies mr mrs much
+must mustn my myself name named namely narrow near nearly neat necessarily necessary necessity need needed
+needn needs neither never new newer next nice nicely night nine no nobody non none nor normally not note
+nothing notice now nowhere nudge number objection obviously occasion occupy occur odd of off offer
+offering often oh ok okay old older omit on once one ones only onto open option optional optionally or
+order ordered ordinary oriented other others otherwise ought our ours out over overall overlap owing own
+pack page pair part partial particular partly pass passion past people per percent percentage perfect
+perfectly perhaps permit permitted person pick picked picking picks piece pile place placed placement
+places plainly plan plans play played pleasant please pleased pleasure plenty pls plural plus plz point
+pointer pool populate portion position positions possible possibly precede precise precisely predominantly
+prefer preferably preference preferred prepare presence present pretty previous previously primarily
+primary prior prioritise prioritize priority probably product products proper proportion provide pull
+purely push put quality quarter queue quick quickly quite quota quote random range rank rarely rated
+rather rating ratio ration reach read readily reading reads ready real really reason recall receive recent
+recently recommend recommendation recommendations recommended reduce refer regard regarding regards reject
+rejects relevant reliable reluctant rely remain remainder remaining remark remember remove repeat repeats
+replace request require required requirement requirements reserve respect rest restrict restricted
+restriction result results retain return revisit rid right roll room rotate roughly round rows rule rules
+run safe sake same satisfied satisfy saw say scatter scope scratch screen search second see seek seem
+seems seen sees seldom select selection send sense separate separately sequence series serious serve
+serves set setting settle seven several shall shan share sharp she sheer shelf shift shoot shop short
+shortlist shot should shouldn show shown shows sign significantly similar simple simply since single sit
+six sized skip skipping slightly slot slots small so softly solely solid some somebody somehow someone
+something sometimes somewhat somewhere soon sooner sorry sort span specific specifically split spot spread
+stack stand start started starter starting state statement stay steer stick still stop stretch strict
+strictly strictness strike string strong struggle stuff stuffed subject subset substantial such suffer
+suffice suggest suggested suggestion suggestions suggests suit suitable suited sum supply support supposed
+sure surely surprise swap ta tail take taken taking target task taste tastes tell ten tend tends term
+terms than thank thanks that the their them themselves then there therefore thereof these they thing
+things think thinking third this those though three through throughout throw thus thx time times tired
+title titles to today together told tolerate tomorrow tonight tonight's too took top tops toss total
+totally touch toward towards track treat tried trip trouble true truly trust try trying turn twelve twice
+twist two type types ultimately under undoubtedly unfamiliar unique unless unlike unlikely unseen until
+unwanted up update upon upper upto urge us use used useful using usual usually utterly value variety
+various vary vast very veto via view visit void wait walk wanna want wanted wants wary was wasn watch
+watched watching way we week weekend weeks weigh weight welcome well went were weren whack what whatever
+whatsoever when where whether which whichever while whilst who whole wholly whom whose why wide will
+willing wise wish wishing wishlist with within without won wonder wonderful word work works worry worse
+worst worth would wouldn wow wrap write year years yes yet you your yours yourself zero
+"""
+_PLAIN = frozenset(_WORDS.split())
 
 
 @lru_cache(maxsize=1)
@@ -83,4 +90,4 @@ def known_words() -> frozenset[str]:
     templates = (template for group in PHRASES["train"].values() for template in group)
     words = {word for template in templates for word in re.findall(r"[a-z']+", template.lower())}
     bare = {word.replace("'", "") for word in words}
-    return frozenset(words | bare | set(_PLAIN))
+    return frozenset(words | bare | _PLAIN)
