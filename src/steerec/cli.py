@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Bring data in and look at it.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+_INTERRUPTED = 130  # what typer exits with after Ctrl-C
 out = Console()
 err = Console(stderr=True)
 
@@ -54,9 +55,10 @@ def main() -> None:
     except SteerecError as error:
         _say("[bold red]error:[/bold red]", error)
         sys.exit(1)
-    except KeyboardInterrupt:
-        _say("Stopped.", "Finished stages are kept; run the same command again to go on.")
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:
+            _say("Stopped.", "Finished stages are kept; run the same command again to go on.")
+        raise
 
 
 def _say(heading: str, message: object) -> None:
@@ -64,7 +66,8 @@ def _say(heading: str, message: object) -> None:
     err.print(f"{heading} {escape(str(message))}", highlight=False, soft_wrap=True)
 
 
-def _show_warning(message: Warning | str, *_: object) -> None:
+def _show_warning(message: Warning | str, *where: object, **more: object) -> None:
+    del where, more  # the line of our own source that warned tells a user nothing
     _say("[yellow]warning:[/yellow]", message)
 
 

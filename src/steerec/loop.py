@@ -29,7 +29,7 @@ from steerec.seeding import derive_seed
 logger = logging.getLogger("steerec")
 
 Batch = TypeVar("Batch")
-Schedule = Literal["constant", "linear", "cosine"]
+Schedule = Literal["constant", "linear", "cosine", "quadratic"]
 
 
 class TrainingConfig(Config):
@@ -50,7 +50,7 @@ class TrainingConfig(Config):
     warmup_ratio: float = pydantic.Field(0.0, ge=0, le=1)
     """Share of the steps in which the learning rate rises linearly from 0."""
     lr_scheduler_type: Schedule = "constant"
-    """How the learning rate falls to 0 after the warm-up."""
+    """How the learning rate falls to 0 after the warm-up; quadratic: the square of the linear factor."""
     max_grad_norm: pydantic.NonNegativeFloat = 1.0
     """Gradient norm above which gradients are scaled down; 0 switches clipping off."""
     gradient_accumulation_steps: pydantic.PositiveInt = 1
@@ -317,6 +317,8 @@ def schedule(config: TrainingConfig, step: int) -> float:
     share = (step - warmup) / max(config.max_steps - warmup, 1)
     if config.lr_scheduler_type == "linear":
         return 1.0 - share
+    if config.lr_scheduler_type == "quadratic":
+        return (1.0 - share) ** 2
     if config.lr_scheduler_type == "cosine":
         return 0.5 * (1.0 + math.cos(math.pi * share))
     return 1.0

@@ -38,7 +38,7 @@ from steerec.llm.build import LanguageModelConfig, build_language_model
 from steerec.llm.language_model import LanguageModel
 from steerec.progress import clock
 from steerec.recipes.paper import Paper
-from steerec.recommend.crossfit import check_memorisation
+from steerec.recommend.crossfit import CrossFit, check_memorisation
 from steerec.recommend.panel import Panel, PanelConfig, fit_panel, load_panel
 from steerec.recommend.sasrec import SASRec
 from steerec.serve.engine import SERVING
@@ -89,6 +89,8 @@ class RunConfig(Config):
     sft: SftConfig | None = None
     decode: DecodeConfig = DecodeConfig()
     """Beam, and the weights of the teacher term among which validation chooses."""
+    crossfit: bool = False
+    """Label training prefixes with teachers that have not seen the user (two folds), not with the teacher."""
     validation_points: pydantic.PositiveInt = 300
     """Validation points on which fine-tuning chooses its best weights, by constrained lists of ten."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -181,15 +183,24 @@ def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) ->
 
     def build(out: Path) -> None:
         split, panel = _split(folder), _panel(folder)
-        named = panel.teacher_folder
-        memory = check_memorisation(panel.teacher, split)
-        known = {"train": memory.train, "valid": memory.valid}
+        crossfit = None
+        if config.crossfit:
+            crossfit = CrossFit.fit(panel.teacher.unfitted, split, seed=config.seed, folder=out / "crossfit")
+        memory = check_memorisation(crossfit or panel.teacher, split)
         parts: tuple[Literal["train", "valid"], ...] = ("train", "valid")
         for part in parts:
-            scores = panel.teacher.scores
-            build_rows(split, scores, mixture, out, part=part, teacher=named, memorisation=known)
+            build_rows(
+                split,
+                panel.teacher.scores,
+                mixture,
+                out,
+                part=part,
+                teacher=panel.teacher_folder,
+                crossfit_scores=None if crossfit is None else crossfit.scores,
+                memorisation={"train": memory.train, "valid": memory.valid},
+            )
 
-    inputs = {"teacher": teacher.key, "instruct": mixture}
+    inputs = {"teacher": teacher.key, "instruct": mixture, "crossfit": config.crossfit}
     return _stage(folder, "instruct", "steerec.instruct.rows", inputs, build)
 
 

@@ -133,6 +133,7 @@ def test_the_schedule_rises_and_falls() -> None:
     assert [round(schedule(config, s), 4) for s in (0, 1, 2, 3, 9)] == [0.3333, 0.6667, 1.0, 0.875, 0.125]
     cosine = config.replace(lr_scheduler_type="cosine")
     assert schedule(cosine, 6) == pytest.approx(0.5)  # half-way down
+    assert schedule(config.replace(lr_scheduler_type="quadratic"), 6) == pytest.approx(0.25)
     assert schedule(config.replace(lr_scheduler_type="constant"), 9) == 1.0
 
 

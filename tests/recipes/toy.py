@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from steerec.llm.smollm2 import SmolLM2Config
 from steerec.llm.tiny import TinyConfig
 from steerec.run import DataConfig, RunConfig
 
 
-def toy(config: RunConfig, *, steps: int = 12, rows: int = 240) -> RunConfig:
-    """Return the same recipe on a world of 60 users and 40 items, with a few optimiser steps."""
+def toy(config: RunConfig, *, steps: int = 12, rows: int = 240, real_model: bool = False) -> RunConfig:
+    """Return the same recipe on a world of 60 users and 40 items, with a few optimiser steps.
+
+    SmolLM2 is replaced by a tiny model that spells titles, unless `real_model`.
+    """
     sasrec = config.panel.sasrec.replace(
         width=16,
         num_heads=1,
@@ -32,6 +36,8 @@ def toy(config: RunConfig, *, steps: int = 12, rows: int = 240) -> RunConfig:
             "sft": config.sft.replace(training=training, tokens_per_batch=1024),
             "decode": config.decode.replace(weights=(0.0, 1.0), num_points=20),
         }
+    if isinstance(config.llm, SmolLM2Config) and not real_model:
+        config = config.replace(llm=TinyConfig(identifier=config.llm.identifier, max_history=10))
     if isinstance(config.llm, TinyConfig):
         size = {"hidden_size": 32, "num_layers": 2, "num_heads": 2, "intermediate_size": 64, "num_words": 400}
         changes["llm"] = config.llm.replace(**size)

@@ -2,7 +2,7 @@
 
 A text is one opening ("Recommend 10 films for me.") and one sentence for each control and wish, shuffled.
 What no template says (two bounds at once, operators beyond ranges) is composed plainly: never a failure,
-never an approximation. Only `seed`, which changes no wish of the person, and the size of a weight stay unsaid.
+never an approximation. Only `seed`, which is no wish of the person, and the size of a weight stay unsaid.
 """
 
 from __future__ import annotations

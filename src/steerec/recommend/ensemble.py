@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pydantic
@@ -55,6 +55,11 @@ class Ensemble(Recommender):
         super().__init__(config)
         self._members: list[Recommender] | None = None if members is None else list(members)
         self._weights = np.zeros(0, dtype=np.float64)
+
+    def unfitted(self) -> Self:
+        """Return an ensemble of the same members, none of which has learned anything."""
+        members = None if self._members is None else [member.unfitted() for member in self._members]
+        return type(self)(self.config, members)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -97,6 +97,10 @@ class Recommender(ABC):
         """Whether it was fitted or loaded."""
         return self._catalog is not None
 
+    def unfitted(self) -> Self:
+        """Return a recommender of the same class and configuration that has learned nothing."""
+        return type(self)(self.config)
+
     def fit(self, split: Split, folder: Path | None = None) -> Self:
         """Fit on the training part; settings and the scale of the scores are chosen on validation.
 

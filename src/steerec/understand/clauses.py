@@ -26,7 +26,7 @@ class Draft:
 
     count: int | None = None
     controls: list[dict[str, Any]] = field(default_factory=list)
-    """Fields of controls and caps, and: `said`, the words; `bare`, `about` and `rest`, which wait for the count."""
+    """Fields of controls; `said`, the words; `bare`, `about`, `rest`, numbers that wait for the count."""
     prefer: list[dict[str, Any]] = field(default_factory=list)
     candidates: list[str] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)

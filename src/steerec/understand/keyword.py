@@ -16,16 +16,19 @@ from steerec.control.request import MAX_COUNT, Request
 from steerec.data.catalog import Catalog
 from steerec.errors import RequestError
 from steerec.understand.clauses import ClauseReader, Draft
+from steerec.understand.conditions import mark_conditions
 from steerec.understand.cues import IDIOMS
 from steerec.understand.lexicon import Lexicon
 from steerec.understand.marks import MARK, SET, Marks
 from steerec.understand.neighbours import Embedder
 from steerec.understand.ranges import Ranges
-from steerec.understand.sets import SetReader, mark_listed, mark_text_conditions
+from steerec.understand.sets import SetReader
 from steerec.understand.text import expand, lower, mark_numbers, mark_shares, normalise
 from steerec.understand.titles import TitleFinder
 
 _DEFAULT_COUNT = 10
+_LONGEST = 5000
+"""Characters of a text: bounds the time of reading."""
 _COLUMN_ALIASES = {
     "categories": ("genre",),
     "category": ("genre",),
@@ -60,7 +63,15 @@ class KeywordReader:
 
         Returns:
             The request, and the words that could not be placed, in the order of the text.
+
+        Raises:
+            RequestError: the text is longer than 5,000 characters, or names hundreds of different things.
         """
+        if len(sentence) > _LONGEST:
+            raise RequestError(
+                f"The text has {len(sentence):,} characters; a request in words may have {_LONGEST:,}. "
+                "Shorten it, or send the request as JSON."
+            )
         marks, draft = Marks(), Draft()
         text = self._mark(normalise(sentence), marks)
         reader = ClauseReader(self._sets.noun, marks, draft)
@@ -74,9 +85,7 @@ class KeywordReader:
         text = self._titles.mark(text, marks)
         text = self._lexicon.mark(text, marks)
         text = " ".join(expand(lower(text)).split())
-        paths = [name for name, kind in self._catalog.columns.items() if kind == "path"]
-        text = mark_text_conditions(text, ["title", *self._catalog.columns], paths, marks)
-        text = mark_listed(text, self._sets.noun, marks)
+        text = mark_conditions(text, self._catalog.columns, self._sets.noun, marks)
         text = self._ranges.mark(text, marks)
         text = self._lexicon.mark_neighbours(text, marks)
         text = mark_numbers(mark_shares(text, marks), marks)

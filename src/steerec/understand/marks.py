@@ -109,7 +109,7 @@ class Marks:
                 return _spell(value.where)
             return value.text if isinstance(value, QuoteMark) else str(value)
 
-        return " ".join(re.sub(MARK, spell, text).split())
+        return re.sub(r" (?=[,.;:!?])", "", " ".join(re.sub(MARK, spell, text).split()))
 
 
 def _spell(where: Any) -> str:

@@ -106,9 +106,11 @@ class Ranges:
                 return found[0]
             # "year at least 1990 at least", "not below 1990 to 2": what follows is about how many
             settled = compare(f"{found['mid']} #") is not None
-            second, post = (None, "") if settled else (found["second"], found["post"])
+            last = "second" if found["link"] == "or" or (not settled and found["second"]) else "first"
+            second = found["second"] if last == "second" else None
+            post = "" if settled else found["post"]
             where = self._condition(column, found["mid"], found["first"], found["link"], second, post)
-            rest = found[0][found.end("first") - found.start() :] if settled else ""
+            rest = found[0][found.end(last) - found.start() :] if settled else ""
             return found[0] if where is None else f" {marks.set(where)} {rest}"
 
         for place, pattern in enumerate(patterns):

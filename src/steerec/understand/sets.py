@@ -7,9 +7,9 @@ and what modifies it, what it is not. Rules that bind tighter come first.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from steerec.understand.marks import COLUMN, NUMBER, QUOTE, SET, Marks, WhereJson, all_of, any_of, none_of
+from steerec.understand.marks import COLUMN, NUMBER, SET, Marks, WhereJson, all_of, any_of, none_of
 
 _LABEL = (
     r"(?:categor(?:y|ies)|genres?|kinds?|variet(?:y|ies)|types?|sections?|style|headings?|labels?|tags?|side)"
@@ -34,8 +34,20 @@ _EXCEPT = (
 )
 
 
+_BOTH = (
+    r"(?P<head>(?:both|combining|combine|combines|mixing|mix|blending|blend|uniting|unite|merging|joining"
+    r"|all of|that are|which are|that is|cross between|between)(?: of)?(?: the)?"
+    r"(?: labels?| categories| genres)? )?"
+)
+_AT_ONCE = (
+    r"(?P<tail> (?:at once|at the same time|together|all at once|simultaneously|in one|combined|alike))?"
+)
+_AND = r" ?,? ?(?P<word>and/or|and|or|nor|&|plus) (?:either |the |also )?"
+
 _MOST_STEPS = 500
 """Every step removes at least one mark or word, so this only bounds the time of a hostile text."""
+
+_Rule = tuple[re.Pattern[str], Callable[[re.Match[str], Marks], str]]
 
 
 class SetReader:
@@ -45,88 +57,17 @@ class SetReader:
         """Learn what items are called."""
         own = "|".join(sorted({re.escape(noun.lower()), re.escape(singular.lower())}, key=len, reverse=True))
         self.noun = (
-            rf"(?:(?:{own}|films?|movies?|items?|titles?|products?|recommendations?|suggestions?|picks?"
-            rf"|ones|things?|stuff"
-            rf"|anything|everything|something|those|options?|choices|entries|results?)\b)"
+            rf"(?:(?:{own}|films?|movies?|items?|titles?|products?|recommendations?|suggestions?|picks?|ones"
+            r"|things?|stuff|anything|everything|something|those|options?|choices|entries|results?)\b)"
         )
-        noun_ = self.noun
-        item = rf"{SET}(?: {noun_})?"
-        tail = (
-            r"(?P<tail> (?:at once|at the same time|together|all at once|simultaneously|in one"
-            r"|combined|alike))?"
-        )
-        head = (
-            r"(?P<head>(?:both|combining|combine|combines|mixing|mix|blending|blend|uniting|unite"
-            r"|merging|joining|all of"
-            r"|that are|which are|that is|cross between|between)(?: of)?(?: the)?(?: labels?"
-            r"| categories| genres)? )?"
-        )
-        chain = (
-            rf"{item}(?: ?, ?(?:(?:and|or) )?{item})* ?,? ?(?P<word>and/or|and|or|nor|&"
-            rf"|plus) (?:either |the |also )?{item}"
-        )
-        but = (
-            rf"(?: ?,)?(?: (?:that|which|who))?(?: (?:are|is|do|does|can|were|was|have|has))? {_EXCEPT}"
-            rf"(?: {_NOT_GLUE}){{0,6}} "
-        )
-        plain_chain = rf"{SET}(?: ?, ?{SET})+(?! ?,? (?:and|or|nor|&) )"
-        self._rules: list[tuple[re.Pattern[str], Callable[[re.Match[str], Marks], str]]] = [
-            (
-                re.compile(rf"(?:either )?\( ?{SET} ?\)(?:, \( ?{SET} ?\))* or \( ?{SET} ?\)"),
-                self._general,
-            ),
-            (
-                re.compile(
-                    rf"(?:\b(?:whose|where|for which|with|having|of|that have|have|by|in"
-                    rf"|from) )*(?:the |a |an )?({COLUMN})"
-                    rf"(?: {_IS})*(?: the| a)? ({SET})"
-                ),
-                lambda found, marks: _of_column(found[2], found[1], marks),
-            ),
-            (
-                re.compile(
-                    rf"(?:\b(?:where|for which|with|having|that have|have) )*({SET}) (?:as|is|for|being"
-                    rf"|in) (?:the |a |an |their )?"
-                    rf"({COLUMN})"
-                ),
-                lambda found, marks: _of_column(found[1], found[2], marks),
-            ),
-            (re.compile(rf"{head}{chain.replace('(?: ' + noun_ + ')?', '')}{tail}"), self._same_column),
-            (re.compile(rf"{head}({plain_chain})"), self._same_column),
-            (
-                re.compile(rf"\b(?:neither|either|both|the|a|an) ({SET}) {_LABEL}\b|({SET}) {_LABEL}\b"),
-                _keep_set,
-            ),
-            (
-                re.compile(rf"(?:\bthe )?({SET}) ({COLUMN})"),
-                lambda found, marks: _of_column(found[1], found[2], marks),
-            ),
-            (re.compile(rf"\b{_LABEL}(?: of| called| named| is|:)? ({SET})"), _keep_set),
-            (
-                re.compile(rf"\bnon ?-? ?({SET})|({SET}) ?- ?free\b"),
-                lambda found, marks: marks.set(none_of(marks.where(found[1] or found[2]))),
-            ),
-            (
-                re.compile(
-                    rf"({SET})(?: {noun_})?(?: ?,? and(?= (?:with|whose|from|where|that|which|of|having"
-                    rf"|in)\b))?"
-                    rf"(?: {_GLUE})* ({SET})"
-                ),
-                lambda found, marks: marks.set(all_of([marks.where(found[1]), marks.where(found[2])])),
-            ),
-            (re.compile(rf"\b{noun_}(?: {_GLUE})* ({SET})"), _keep_set),
-            (re.compile(rf"({SET}) {noun_}"), _keep_set),
-            (re.compile(rf"({SET}){but}({SET})"), _except),
-            (re.compile(rf"(\b){noun_}{but}({SET})"), _except),
-            (
-                re.compile(
-                    rf"\b(?:anything|everything|all|something)(?: (?:else|on|in|from|for|at|of|the|this"
-                    rf"|that|my|your|list|me))*"
-                    rf" (?:but|except|other than|besides|apart from) (?:the )?({SET})"
-                ),
-                lambda found, marks: marks.set(none_of(marks.where(found[1]))),
-            ),
-            (re.compile(rf"{head}{chain}{tail}"), self._general),
+        item = rf"{SET}(?: {self.noun})?"
+        any_list = rf"{_BOTH}{item}(?: ?, ?(?:(?:and|or) )?{item})*{_AND}{item}{_AT_ONCE}"
+        self._rules: list[_Rule] = [
+            (re.compile(rf"(?:either )?\( ?{SET} ?\)(?:, \( ?{SET} ?\))* or \( ?{SET} ?\)"), _list),
+            *_column_rules(),
+            *_value_rules(),
+            *_modifier_rules(self.noun),
+            (re.compile(any_list), _list),
             (re.compile(rf"\b(?:either|both) ({SET})"), _keep_set),
             (re.compile(rf"\( ?({SET}) ?\)"), _keep_set),
         ]
@@ -152,93 +93,83 @@ class SetReader:
                 found = pattern.search(text, found.start() + 1)
         return None
 
-    def _same_column(self, found: re.Match[str], marks: Marks) -> str:
-        """A list of values of one column: "Action or Thriller"."""
-        members = re.findall(SET, found[0])
-        columns = [_columns(marks.where(member)) for member in members]
-        if not all(len(names) == 1 for names in columns) or len(set(map(frozenset, columns))) > 1:
-            return found[0]
-        return self._general(found, marks)
 
-    def _general(self, found: re.Match[str], marks: Marks) -> str:
-        parts = [marks.where(member) for member in re.findall(SET, found[0])]
-        groups = found.groupdict()
-        if groups.get("word") == "and" and (span := _one_span(parts)):
-            return marks.set(span)
-        together = bool(groups.get("head") or groups.get("tail")) and groups.get("word") in (
-            "and",
-            "&",
-            "plus",
-        )
-        return marks.set(all_of(parts) if together else any_of(parts))
-
-
-def mark_text_conditions(text: str, columns: Sequence[str], paths: Sequence[str], marks: Marks) -> str:
-    """Replace conditions on quoted words: "whose title contains 'x'", "under 'A > B' in the path", nulls.
-
-    Args:
-        text: lower-case, with quotes marked.
-        columns: every column, and title.
-        paths: the path columns.
-        marks: keeps what is found.
-    """
-    spoken = {column.lower().replace("_", " "): column for column in columns}
-    names = "|".join(re.escape(name) for name in sorted(spoken, key=len, reverse=True))
-    if not names:
-        return text
-
-    def contains(found: re.Match[str]) -> str:
-        column = spoken[found["after"] or found["before"]]
-        return f" {marks.set({column: {'contains': marks.quote(found['quote']).text}})} "
-
-    def null(found: re.Match[str]) -> str:
-        return f" {marks.set({spoken[found[2]]: {'is_null': found[1] in ('no', 'without')}})} "
-
-    has = r"(?:contains?|includes?|has|have|mentions?|says?|with|containing)"
-    text = re.sub(
-        rf"(?:\b(?:whose|with|where|having|that have) )?(?:the "
-        rf"|a )?\b(?P<before>{names}) (?:that )?{has} (?:the words? )?"
-        rf"(?P<quote>{QUOTE})(?P<after>)|\b(?:with|containing) (?P<q2>{QUOTE}) in (?:the"
-        rf"|their) (?P<a2>{names})\b",
-        lambda found: (
-            contains(found)
-            if found["quote"]
-            else f" {marks.set({spoken[found['a2']]: {'contains': marks.quote(found['q2']).text}})} "
+def _column_rules() -> list[_Rule]:
+    """A value beside the name of its column: "whose director is X", "with X as director", "X category"."""
+    before = r"(?:\b(?:whose|where|for which|with|having|of|that have|have|by|in|from) )*(?:the |a |an )?"
+    behind = r"(?:as|is|for|being|in) (?:the |a |an |their )?"
+    return [
+        (
+            re.compile(rf"{before}(?P<column>{COLUMN})(?: {_IS})*(?: the| a)? (?P<set>{SET})"),
+            _of_column,
         ),
-        text,
+        (
+            re.compile(
+                rf"(?:\b(?:where|for which|with|having|that have|have) )*(?P<set>{SET}) {behind}"
+                rf"(?P<column>{COLUMN})"
+            ),
+            _of_column,
+        ),
+    ]
+
+
+def _value_rules() -> list[_Rule]:
+    """Lists of values of one column, and values beside words such as "category"."""
+    values = rf"{_BOTH}{SET}(?: ?, ?(?:(?:and|or) )?{SET})*{_AND}{SET}{_AT_ONCE}"
+    commas = rf"{_BOTH}{SET}(?: ?, ?{SET})+(?! ?,? (?:and|or|nor|&) )"
+    return [
+        (re.compile(values), _same_column),
+        (re.compile(commas), _same_column),
+        (re.compile(rf"\b(?:neither|either|both|the|a|an) {SET} {_LABEL}\b|{SET} {_LABEL}\b"), _keep_set),
+        (re.compile(rf"(?:\bthe )?(?P<set>{SET}) (?P<column>{COLUMN})"), _of_column),
+        (re.compile(rf"\b{_LABEL}(?: of| called| named| is|:)? {SET}"), _keep_set),
+        (re.compile(rf"\bnon ?-? ?({SET})|({SET}) ?- ?free\b"), _negated),
+    ]
+
+
+def _modifier_rules(noun: str) -> list[_Rule]:
+    """What follows a noun or a set: "S from S", "films in S", "S that are not S", "anything but S"."""
+    also = r"(?: ?,? and(?= (?:with|whose|from|where|that|which|of|having|in)\b))?"
+    but = (
+        rf"(?: ?,)?(?: (?:that|which|who))?(?: (?:are|is|do|does|can|were|was|have|has))? {_EXCEPT}"
+        rf"(?: {_NOT_GLUE}){{0,6}} "
     )
-    path_names = "|".join(re.escape(path.lower().replace("_", " ")) for path in paths)
-    if path_names:
-
-        def under(found: re.Match[str]) -> str:
-            column = next(p for p in paths if p.lower().replace("_", " ") == found[2])
-            steps = [step.strip() for step in marks.quote(found[1]).text.split(">")]
-            return f" {marks.set({column: {'under': steps}})} "
-
-        text = re.sub(rf"\b(?:under|in|below) ({QUOTE}) (?:in|of) the ({path_names})\b", under, text)
-    return re.sub(
-        rf"\b(?:with |having )?(no|some|any|without) (?:known |given )?({names}) (?:given|known|at all)\b",
-        null,
-        text,
-    )
-
-
-def mark_listed(text: str, noun: str, marks: Marks) -> str:
-    """Replace "films among 'A', 'B'" by the set of these items, where all of them exist."""
-
-    def listed(found: re.Match[str]) -> str:
-        quotes = [marks.quote(mark) for mark in re.findall(QUOTE, found[2])]
-        if not all(quote.item_id for quote in quotes):
-            return found[0]
-        return f" {found[1]} {marks.set({'items': [quote.item_id for quote in quotes]})} "
-
-    return re.sub(
-        rf"\b({noun}) (?:among|out of) ({QUOTE}(?: ?(?:,|and|or|, and|, or) ?{QUOTE})*)", listed, text
-    )
+    place = r"(?: (?:else|on|in|from|for|at|of|the|this|that|my|your|list|me))*"
+    return [
+        (
+            re.compile(rf"({SET})(?: {noun})?{also}(?: {_GLUE})* ({SET})"),
+            lambda found, marks: marks.set(all_of([marks.where(found[1]), marks.where(found[2])])),
+        ),
+        (re.compile(rf"\b{noun}(?: {_GLUE})* {SET}"), _keep_set),
+        (re.compile(rf"{SET} {noun}"), _keep_set),
+        (re.compile(rf"({SET}){but}({SET})"), _except),
+        (re.compile(rf"(\b){noun}{but}({SET})"), _except),
+        (
+            re.compile(
+                rf"\b(?:anything|everything|all|something){place}"
+                rf" (?:but|except|other than|besides|apart from) (?:the )?({SET})"
+            ),
+            _negated,
+        ),
+    ]
 
 
-def _columns(where: dict[str, object]) -> set[str]:
-    return set(where)
+def _same_column(found: re.Match[str], marks: Marks) -> str:
+    """Join a list of values of one column: "Action or Thriller"."""
+    columns = [set(marks.where(member)) for member in re.findall(SET, found[0])]
+    if any(len(names) > 1 or names != columns[0] for names in columns):
+        return found[0]
+    return _list(found, marks)
+
+
+def _list(found: re.Match[str], marks: Marks) -> str:
+    """Join a list to any of its sets, or to all at once where the words say so."""
+    parts = [marks.where(member) for member in re.findall(SET, found[0])]
+    groups = found.groupdict()
+    if groups.get("word") == "and" and (span := _one_span(parts)):
+        return marks.set(span)
+    together = bool(groups.get("head") or groups.get("tail")) and groups.get("word") in ("and", "&", "plus")
+    return marks.set(all_of(parts) if together else any_of(parts))
 
 
 def _one_span(parts: list[WhereJson]) -> WhereJson | None:
@@ -254,13 +185,17 @@ def _one_span(parts: list[WhereJson]) -> WhereJson | None:
     return {column: ends} if sorted(map(str, sides)) == ["0", "1"] else None
 
 
-def _of_column(mark: str, column: str, marks: Marks) -> str:
+def _of_column(found: re.Match[str], marks: Marks) -> str:
     """Return the set of the reading in that column; the set as it is when it has no such reading."""
-    name = marks.column(column)
-    for candidate, value in marks.options(mark):
-        if candidate == name:
+    column = marks.column(found["column"])
+    for candidate, value in marks.options(found["set"]):
+        if candidate == column:
             return marks.set({candidate: value}, ((candidate, value),))
-    return mark
+    return found["set"]
+
+
+def _negated(found: re.Match[str], marks: Marks) -> str:
+    return marks.set(none_of(marks.where(_keep_set(found, marks))))
 
 
 def _keep_set(found: re.Match[str], marks: Marks) -> str:

@@ -1,0 +1,75 @@
+"""The RecLM family: the published systems themselves, as near as they are sound."""
+
+from __future__ import annotations
+
+from steerec.instruct.mixture import CategorySources, MixtureConfig
+from steerec.llm.lora import LoraConfig
+from steerec.llm.smollm2 import SmolLM2Config
+from steerec.loop import TrainingConfig
+from steerec.recipes.controllable import PAPER, smollm2
+from steerec.run import RunConfig
+
+_USERS, _ITEMS = 943, 1682  # ml-100k: the published mixture is per user and per item
+_EVERYWHERE = CategorySources(target=0, history=0, teacher=0, uniform=1)
+
+
+def gen_sft() -> RunConfig:
+    """The supervised stage of RecLM-gen: its tasks in its proportions, its history of ten, its optimiser."""
+    parent = smollm2()
+    assert parent.sft is not None
+    return parent.replace(
+        recipe="reclm-gen-sft",
+        paper=PAPER.replace(
+            ours="not trained for real yet: the backbone wants a GPU; runs end to end on the synthetic world",
+            sources={
+                "mixture": "public code: SeqRec, PersonalControlRec, PersonalCategoryRate 1 per user, "
+                "ControlRec_re 1 per item, ShareGPT 0.5 of the rest",
+                "optimiser": "public code: AdamW 1e-3, weight decay .01, eps 1e-5, quadratic decay, "
+                "warm-up 1.25 %",
+                "adapters": "public code: LoRA r 16, alpha 8, dropout .1",
+            },
+            departures=(
+                "SmolLM2-135M-Instruct instead of Llama-2-7b-chat",
+                "own general conversation instead of ShareGPT, which cannot be shipped",
+                "the output head carries no adapter",
+                "the true next item stands in control labels that may contain it; proportion labels keep "
+                "the teacher's order; bounds are what the words say (the published labels are inclusive "
+                "where the words are strict)",
+                "the teacher never hands out items outside the category when a category is short",
+                "candidate lists are longer than the answer",
+            ),
+        ),
+        instruct=MixtureConfig(
+            num_rows=40 * (3 * _USERS + _ITEMS) * 3 // 2,
+            weights={
+                "next_items": 0.75 * _USERS,
+                "candidates": 0.25 * _USERS,
+                "include_category": 0.5 * _USERS,
+                "exclude_category": 0.5 * _USERS,
+                "share_at_most": 0.5 * _USERS,
+                "share_at_least": 0.5 * _USERS,
+                "category_to_item": 2 / 3 * _ITEMS,
+                "item_to_category": 1 / 3 * _ITEMS,
+                "general_chat": 0.5 * (3 * _USERS + _ITEMS),
+            },
+            include_sources=_EVERYWHERE,
+            limit_sources=_EVERYWHERE,
+            full_length_share=0.0,
+        ),
+        llm=SmolLM2Config(max_history=10),
+        sft=parent.sft.replace(
+            training=TrainingConfig(
+                max_steps=4000,
+                learning_rate=1e-3,
+                weight_decay=0.01,
+                adam_epsilon=1e-5,
+                warmup_ratio=0.0125,
+                lr_scheduler_type="quadratic",
+                bf16=True,
+                eval_steps=500,
+                save_steps=250,
+            ),
+            history_loss_weight=0.0,
+            lora=LoraConfig(r=16, alpha=8.0, dropout=0.1),
+        ),
+    )

@@ -1,0 +1,122 @@
+"""The panel: every row fitted, the best on validation teaches, what was finished is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from recommender_worlds import SMALL_SASREC, hand_split, world_split
+
+from steerec.artifacts import read_json
+from steerec.data.split import Split
+from steerec.errors import DataError
+from steerec.recommend import panel as panel_module
+from steerec.recommend.floor import Floor
+from steerec.recommend.panel import FILE, PanelConfig, fit_panel, load_panel
+from steerec.recommend.sasrec import SASRec
+from steerec.recommend.table import RECOMMENDERS
+from steerec.recommend.validation import Validation
+
+FEW = SMALL_SASREC.replace(training=SMALL_SASREC.training.replace(max_steps=6, eval_steps=3))
+CONFIG = PanelConfig(rows=("popularity", "floor", "sasrec"), seeds=(0, 1), sasrec=FEW)
+
+
+@pytest.fixture(scope="module")
+def world() -> Split:
+    return world_split(num_users=60, num_items=40)
+
+
+@pytest.fixture(scope="module")
+def folder(world: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("panel")
+    fit_panel(world, CONFIG, folder)
+    return folder
+
+
+def test_the_teacher_is_the_best_on_validation(world: Split, folder: Path) -> None:
+    panel = load_panel(folder, world.catalog)
+    validation = Validation.of(world)
+
+    def ndcg(recommender: Any) -> float:
+        return validation.metrics(recommender.scores(validation.histories))["ndcg@10"]
+
+    # The record is what the saved recommenders do, and the teacher is the best of it.
+    firsts = {"popularity": "popularity", "floor": "floor", "sasrec": "sasrec-0"}
+    for row, place in firsts.items():
+        assert panel.validation[place] == pytest.approx(ndcg(panel.rows[row][0]))
+    assert set(panel.validation) == {*firsts.values(), "ensemble"}
+    assert panel.validation[panel.teacher_folder] == max(panel.validation.values())
+    assert ndcg(panel.teacher) == pytest.approx(max(panel.validation.values()))
+    # In this world the next item follows the last one: six steps of training do not beat the floor.
+    assert panel.validation["floor"] > 2 * panel.validation["popularity"]
+    assert panel.teacher_folder in ("floor", "ensemble")
+
+
+def test_one_recommender_per_seed_where_seeds_matter(world: Split, folder: Path) -> None:
+    panel = load_panel(folder, world.catalog)
+    assert {name: len(row) for name, row in panel.rows.items()} == {"popularity": 1, "floor": 1, "sasrec": 2}
+    first, second = panel.of_type(SASRec)
+    assert [first.config.training.seed, second.config.training.seed] == [0, 1]
+    histories = Validation.of(world).histories[:3]
+    assert not np.array_equal(first.scores(histories), second.scores(histories))
+    assert set(panel.seconds) == {"popularity", "floor", "sasrec", "ensemble"}
+    done = [read_json(folder / f"sasrec-{seed}" / "done.json")["seconds"] for seed in (0, 1)]
+    assert panel.seconds["sasrec"] == pytest.approx(sum(done))
+    assert panel.of_type(Floor) == panel.rows["floor"]
+
+
+def test_each_seed_is_timed_by_itself(world: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(panel_module.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(SASRec, "fit", lambda self, split, folder=None: self)
+    monkeypatch.setattr(SASRec, "save_pretrained", lambda self, folder: folder.mkdir(parents=True))
+    _, seconds = panel_module._fit_rows(world, CONFIG.replace(rows=("sasrec",)), tmp_path)
+    assert seconds["sasrec"] == 10 + 10  # two clock readings a seed, ten seconds apart
+
+
+def test_what_is_finished_is_kept_after_an_interruption(
+    world: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = PanelConfig(rows=("popularity", "floor", "item-knn"), ensemble=None)
+    fitted: list[str] = []
+    item_knn = RECOMMENDERS["item-knn"]
+    real = {name: RECOMMENDERS[name].fit for name in config.rows}
+
+    def fit(self: Any, split: Split, folder: Path | None = None) -> Any:
+        fitted.append(self.name)
+        if self.name == "item-knn" and fitted.count("item-knn") == 1:
+            raise KeyboardInterrupt
+        return real[self.name](self, split, folder)
+
+    for name in config.rows:
+        monkeypatch.setattr(RECOMMENDERS[name], "fit", fit)
+    with pytest.raises(KeyboardInterrupt):
+        fit_panel(world, config, tmp_path)
+    assert not (tmp_path / FILE).exists()
+    saved = (tmp_path / "floor" / "recommender.safetensors").stat().st_mtime_ns
+    fit_panel(world, config, tmp_path)
+    assert fitted == ["popularity", "floor", "item-knn", "item-knn"]  # only what was cut off again
+    assert (tmp_path / "floor" / "recommender.safetensors").stat().st_mtime_ns == saved
+    panel = load_panel(tmp_path, world.catalog)
+    assert set(panel.validation) == {"popularity", "floor", "item-knn"}
+    assert isinstance(panel.rows["item-knn"][0], item_knn)
+
+
+def test_a_wrong_panel_is_refused() -> None:
+    with pytest.raises(ValueError, match=r'There is no row "flor"\. Did you mean "floor"\? Rows: popularity'):
+        PanelConfig(rows=("popularity", "flor"))
+    with pytest.raises(ValueError, match='There is no row "ensemble"'):  # its folder is the combination's
+        PanelConfig(rows=("floor", "ensemble"))
+    with pytest.raises(ValueError, match="at least one row and one seed"):
+        PanelConfig(rows=())
+    with pytest.raises(ValueError, match="at least one row and one seed"):
+        PanelConfig(seeds=())
+
+
+def test_without_validation_points_no_teacher_is_chosen(tmp_path: Path) -> None:
+    split = hand_split([[0, 1], [1, 2]], num_items=4)
+    with pytest.raises(DataError, match="no validation points: its 2 users have too few interactions"):
+        fit_panel(split, PanelConfig(rows=("popularity",)), tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,300 @@
+"""The keyword reader on sentences written by hand: what each means is plain to a careful reader."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steerec.data.synthetic import make_world
+from steerec.errors import RequestError
+from steerec.understand.keyword import KeywordReader
+
+CATALOG = make_world(50, 120, num_categories=8).catalog
+READER = KeywordReader(CATALOG)
+ONE, TWO = CATALOG.displays[4], CATALOG.displays[7]  # "Late Carnival: Señales (1976)", "Island (1974)"
+ONE_ID, TWO_ID = CATALOG.item_ids[4], CATALOG.item_ids[7]
+
+
+def is_(value):
+    return {"categories": value}
+
+
+ALL, NONE = {"at_least": "all"}, {"at_most": 0}
+NINETIES, EIGHTIES = {"year": {"ge": 1990, "le": 1999}}, {"year": {"ge": 1980, "le": 1989}}
+
+GOLDEN = [
+    # how many
+    ("Recommend 7 films.", 7, []),
+    ("Your top 20 films, please!", 20, []),
+    ("I want a dozen films.", 12, []),
+    ("half a dozen westerns", 6, [(is_("Western"), ALL)]),
+    ("Twenty-five films, at least a fifth horror", 25, [(is_("Horror"), {"share_at_least": "1/5"})]),
+    ("3 comedies and 2 dramas", 5, [(is_("Comedy"), {"exactly": 3}), (is_("Drama"), {"exactly": 2})]),
+    (
+        "8 films: 3 comedies and 2 dramas",
+        8,
+        [(is_("Comedy"), {"exactly": 3}), (is_("Drama"), {"exactly": 2})],
+    ),
+    ("Of the 10 films, 3 should be westerns", 10, [(is_("Western"), {"exactly": 3})]),
+    # all or none
+    ("Romantic comedies only", 10, [(is_({"all_of": ["Romance", "Comedy"]}), ALL)]),
+    ("10 films, comedy or drama only", 10, [(is_(["Comedy", "Drama"]), ALL)]),
+    ("I want nothing but comedies", 10, [(is_("Comedy"), ALL)]),
+    ("Don't give me anything other than sci-fi.", 10, [(is_("Sci-Fi"), ALL)]),
+    ("I'll take comedies or nothing.", 10, [(is_("Comedy"), ALL)]),
+    ("No horror, westerns or film noir please.", 10, [(is_(["Horror", "Western", "Film-Noir"]), NONE)]),
+    ("I hate westerns.", 10, [(is_("Western"), NONE)]),
+    ("I never watch horror or westerns", 10, [(is_(["Horror", "Western"]), NONE)]),
+    ("neither comedies nor dramas", 10, [(is_(["Comedy", "Drama"]), NONE)]),
+    ("anything except horror", 10, [(is_("Horror"), NONE)]),
+    ("non-horror films", 10, [(is_("Horror"), NONE)]),
+    ("I want 10 films but not horror", 10, [(is_("Horror"), NONE)]),
+    ("Please avoid comdies", 10, [(is_("Comedy"), NONE)]),
+    # so many
+    ("more than 4 comedies", 10, [(is_("Comedy"), {"at_least": 5})]),
+    ("As many as 3 westerns are okay", 10, [(is_("Western"), {"at_most": 3})]),
+    ("10 films, and not more than 3 of them westerns", 10, [(is_("Western"), {"at_most": 3})]),
+    ("Anything over 2 westerns is too much", 10, [(is_("Western"), {"at_most": 2})]),
+    ("Keep westerns to a minimum of 2", 10, [(is_("Western"), {"at_least": 2})]),
+    ("I want between 2 and 4 westerns.", 10, [(is_("Western"), {"at_least": 2, "at_most": 4})]),
+    (
+        "no fewer than four but no more than six dramas",
+        10,
+        [(is_("Drama"), {"at_least": 4, "at_most": 6})],
+    ),
+    (
+        "six or more comedies, please; exactly one western",
+        10,
+        [(is_("Comedy"), {"at_least": 6}), (is_("Western"), {"exactly": 1})],
+    ),
+    (
+        "Give me ten films with at least three dramas and at most one western",
+        10,
+        [(is_("Drama"), {"at_least": 3}), (is_("Western"), {"at_most": 1})],
+    ),
+    # shares
+    ("I'd like 8 films, half of them documentaries.", 8, [(is_("Documentary"), {"share_about": "1/2"})]),
+    ("two thirds or more dramas", 10, [(is_("Drama"), {"share_at_least": "2/3"})]),
+    ("one in four should be a comedy", 10, [(is_("Comedy"), {"share_about": "1/4"})]),
+    (
+        "about a quarter westerns and at most 20% horror",
+        10,
+        [(is_("Western"), {"share_about": "1/4"}), (is_("Horror"), {"share_at_most": "1/5"})],
+    ),
+    (
+        "At least 30 percent comedies, fewer than 3 horror films",
+        10,
+        [(is_("Comedy"), {"share_at_least": "3/10"}), (is_("Horror"), {"at_most": 2})],
+    ),
+    (
+        "Mostly dramas, but nothing made before 1970.",
+        10,
+        [(is_("Drama"), {"share_more_than": "1/2"}), ({"year": {"lt": 1970}}, NONE)],
+    ),
+    # numbers of items
+    ("five sci-fi movies from the 80s please", 5, [({**is_("Sci-Fi"), **EIGHTIES}, ALL)]),
+    ("Recommend comedies from the nineties", 10, [({**is_("Comedy"), **NINETIES}, ALL)]),
+    ("Nothing from the seventies", 10, [({"year": {"ge": 1970, "le": 1979}}, NONE)]),
+    ("Show me films released in 1994 or later", 10, [({"year": {"ge": 1994}}, ALL)]),
+    ("Show me twenty films, all of them released after 2000.", 20, [({"year": {"gt": 2000}}, ALL)]),
+    ("no older than 1980 and no newer than 1999", 10, [({"year": {"ge": 1980, "le": 1999}}, ALL)]),
+    (
+        "Films from 1990 to 1995, except horror",
+        10,
+        [({"year": {"ge": 1990, "le": 1995}, "not": is_("Horror")}, ALL)],
+    ),
+    ("Every film must be a comedy from 1985 onwards", 10, [({**is_("Comedy"), "year": {"ge": 1985}}, ALL)]),
+    # sets
+    ("Films that are both dramas and romances", 10, [(is_({"all_of": ["Drama", "Romance"]}), ALL)]),
+    ("comedies without romance", 10, [({**is_("Comedy"), "not": is_("Romance")}, ALL)]),
+    ("at least 2 films directed by Lindqvist", 10, [({"director": "Bo Lindqvist"}, {"at_least": 2})]),
+    (
+        "at least 3 comedies from the 90s or dramas from the 80s",
+        10,
+        [({"any": [{**is_("Comedy"), **NINETIES}, {**is_("Drama"), **EIGHTIES}]}, {"at_least": 3})],
+    ),
+    ("2 films whose title contains 'Garden'", 2, [({"title": {"contains": "Garden"}}, ALL)]),
+    # positions
+    ("Start with a documentary.", 10, [(is_("Documentary"), {**ALL, "within": [1, 1]})]),
+    ("At least one documentary in the top 3", 10, [(is_("Documentary"), {"at_least": 1, "within": [1, 3]})]),
+    ("No horror in the first 5", 10, [(is_("Horror"), {**NONE, "within": [1, 5]})]),
+    ("Only comedies in positions 3 to 5", 10, [(is_("Comedy"), {**ALL, "within": [3, 5]})]),
+    ("The last two should be westerns", 10, [(is_("Western"), {**ALL, "within": [9, 10]})]),
+    ("The second should be a western", 10, [(is_("Western"), {**ALL, "within": [2, 2]})]),
+    (
+        "The first three should be comedies and the rest dramas",
+        10,
+        [(is_("Comedy"), {**ALL, "within": [1, 3]}), (is_("Drama"), {**ALL, "within": [4, 10]})],
+    ),
+    # caps
+    ("10 comedies, no more than 2 per director", 10, [(is_("Comedy"), ALL), ("director", {"at_most": 2})]),
+    ("no two films from the same director", 10, [("director", {"at_most": 1})]),
+    ("All by different directors please", 10, [("director", {"at_most": 1})]),
+    ("a maximum of three films each from any director", 10, [("director", {"at_most": 3})]),
+    ("No genre should take more than half of the list.", 10, [("categories", {"share_at_most": "1/2"})]),
+]
+
+
+def parts(request):
+    record = json.loads(request.to_json())
+    controls = []
+    for control in record["controls"]:
+        of = control.pop("where", None) or control.pop("each")
+        controls.append((of, control))
+    return record["count"], controls
+
+
+@pytest.mark.parametrize(("sentence", "count", "controls"), GOLDEN, ids=[row[0] for row in GOLDEN])
+def test_golden_sentences(sentence, count, controls):
+    request, unplaced = READER.read(sentence)
+    assert parts(request) == (count, controls)
+    assert unplaced == []
+
+
+OTHERS = [
+    (f"Something like '{ONE}' but no westerns", {"prefer": [{"like": [ONE_ID], "weight": 1.0}]}),
+    (f"Anything except '{ONE}'", {"exclude": [ONE_ID]}),
+    (f'Please, not "{ONE}".', {"exclude": [ONE_ID]}),
+    (f"Pick the best 2 out of '{ONE}' and '{TWO}'", {"candidates": [ONE_ID, TWO_ID], "count": 2}),
+    (f"I loved {TWO}, more like that please", {"prefer": [{"like": [TWO_ID], "weight": 1.0}]}),
+    ("I love westerns.", {"prefer": [{"where": is_("Western"), "weight": 1.0}], "controls": []}),
+    ("Ideally no horror.", {"prefer": [{"where": {"not": is_("Horror")}, "weight": 1.0}], "controls": []}),
+    ("You can include things I've watched already", {"allow_seen": True}),
+    ("Don't recommend anything I have already seen.", {"allow_seen": False, "controls": []}),
+    ("What should I watch next, based on my history?", {"allow_seen": False, "controls": [], "count": 10}),
+]
+
+
+@pytest.mark.parametrize(("sentence", "fields"), OTHERS, ids=[row[0] for row in OTHERS])
+def test_wishes_titles_and_history(sentence, fields):
+    request, unplaced = READER.read(sentence)
+    record = json.loads(request.to_json())
+    assert {name: record[name] for name in fields} == fields
+    assert unplaced == []
+
+
+@pytest.mark.parametrize(
+    ("sentence", "unplaced"),
+    [
+        ("10 films, no gore", ["gore"]),
+        ("dark comedies about dogs", ["dark", "dogs"]),
+        ("something scary", ["scary"]),
+        ("Anything except 'No Such Film'", ["No Such Film"]),
+        ("2 comedies or 3 dramas", ["2 Comedy or 3 Drama"]),
+        ("Films for 30 dollars in total", ["films for 30 dollars in total"]),
+        ("10 films. Positions 11 to 12: only dramas.", ["positions 11 to 12: only Drama"]),
+    ],
+)
+def test_what_cannot_be_placed_comes_back(sentence, unplaced):
+    request, left = READER.read(sentence)
+    assert left[: len(unplaced)] == unplaced
+    assert all(control.where.to_json() == is_("Comedy") for control in request.controls)
+
+
+def test_other_columns_are_read_by_their_own_names():
+    from polars import DataFrame
+
+    from steerec.data.catalog import Catalog
+
+    frame = DataFrame(
+        {
+            "item_id": ["a", "b", "c"],
+            "title": ["Kettle", "Pan", "Pot"],
+            "brand": ["Aroma", "Best Steel", "Aroma"],
+            "price": [12.5, 30.0, 49.0],
+            "stars": [3, 4, 5],
+            "category": ["Kettles", "Pans", "Pots & Lids"],
+        }
+    )
+    reader = KeywordReader(Catalog.from_frame(frame, noun="products"))
+    for sentence, expected in {
+        "5 products under $20": (5, [({"price": {"lt": 20}}, ALL)]),
+        "between $10 and $40": (10, [({"price": {"ge": 10, "le": 40}}, ALL)]),
+        "only products with at least 4 stars": (10, [({"stars": {"ge": 4}}, ALL)]),
+        "products with a price of at most 30.5": (10, [({"price": {"le": 30.5}}, ALL)]),
+        "no more than 2 per brand": (10, [("brand", {"at_most": 2})]),
+        "at least 3 from Best Steel, no pots and lids": (
+            10,
+            [({"brand": "Best Steel"}, {"at_least": 3}), ({"category": "Pots & Lids"}, NONE)],
+        ),
+    }.items():
+        request, unplaced = reader.read(sentence)
+        assert parts(request) == expected, sentence
+        assert unplaced == []
+
+
+def test_an_embedder_places_words_that_no_value_spells():
+    axes = {"comedy": 0, "humorous": 0, "horror": 1, "scary": 1}
+
+    def embed(texts):
+        vectors = np.zeros((len(texts), 12), np.float32)
+        for row, text in enumerate(texts):
+            word = text.split()[0].lower()
+            vectors[row, axes.get(word, 2 + sum(map(ord, word)) % 10)] = 1
+        return vectors
+
+    reader = KeywordReader(CATALOG, embed)
+    request, unplaced = reader.read("10 films, at least 2 humorous ones and nothing scary")
+    assert parts(request) == (10, [(is_("Comedy"), {"at_least": 2}), (is_("Horror"), NONE)])
+    assert unplaced == []
+
+
+def test_texts_without_a_request_ask_for_ten():
+    for sentence in ("", " ", "...", "?!", "'", "Hello!"):
+        request, _ = READER.read(sentence)
+        assert parts(request) == (10, [])
+
+
+def test_a_text_of_any_length_is_refused():
+    with pytest.raises(RequestError, match="6,000 characters; a request in words may have 5,000"):
+        READER.read("comedy" * 1000)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *(
+                    "no",
+                    "at least",
+                    "5",
+                    "comedies",
+                    "half",
+                    "of",
+                    "the",
+                    "first",
+                    "3",
+                    "'",
+                    '"',
+                    ONE,
+                    "(",
+                    ")",
+                    ",",
+                ),
+                *(
+                    ".",
+                    "per",
+                    "director",
+                    "year",
+                    "1990",
+                    "90s",
+                    "between",
+                    "and",
+                    "or",
+                    "not",
+                    "that are",
+                    "films",
+                ),
+                *("0", "%", "100%", "\ue000"),
+            ]
+        ),
+        max_size=25,
+    )
+)
+def test_any_text_gives_a_valid_request(words):
+    request, unplaced = READER.read(" ".join(words))
+    assert 1 <= request.count <= 1000
+    assert all(isinstance(word, str) for word in unplaced)
