@@ -19,11 +19,13 @@ from steerec.data.catalog import Catalog
 from steerec.data.split import Split
 from steerec.errors import DataError, InfeasibleRequest, RequestError, SteerecError
 from steerec.evaluate.verification import verify_file
+from steerec.llm.tiny import build_tiny
 from steerec.recommend.floor import Floor
 from steerec.recommend.popularity import Popularity
 from steerec.serve.batch import recommend_users
 from steerec.serve.card import certificate_card
-from steerec.serve.engine import SERVING, Recommendation, Recommender
+from steerec.serve.engine import SERVING, Item, Recommendation, Recommender
+from tiny_shelf import PHRASINGS, tiny_shape
 
 REQUEST = Request(count=6, controls=[at_least(3, "Comedy"), without("Horror"), cap("director", 2)])
 
@@ -207,8 +209,6 @@ def test_the_card_takes_brackets_for_what_they_are() -> None:
     request = Request(count=3, controls=[at_least(1, tags=["x", "y"])])
     certificate = certify(request, catalog, [0, 1, 2])
     items = [(item_id, title, 0.0) for item_id, title in zip(catalog.item_ids, catalog.titles, strict=True)]
-    from steerec.serve.engine import Item
-
     answer = Recommendation(
         items=tuple(Item(*item) for item in items), certificate=certificate, history=(), words=None
     )
@@ -412,3 +412,21 @@ def test_a_batch_that_cannot_be_written_or_satisfied(run_folder: Path, tmp_path:
         recommend_users(engine, users, Request(count=40), tmp_path / "lists.parquet")
     assert caught.value.relaxation.largest_count is not None
     assert [path.name for path in tmp_path.iterdir()] == ["users.csv"]
+
+
+# With a language model --------------------------------------------------------------------------------
+
+
+def test_a_language_model_obeys_too(split: Split, teacher: Floor) -> None:
+    lm = build_tiny(split.catalog, PHRASINGS, tiny_shape(context_length=256))
+    engine = Recommender(split.catalog, teacher, lm, weight=0.0, beam=4)
+    answers = engine.recommend_batch([history(split, 0), []], [REQUEST, "three dramas"])
+    assert [len(answer.items) for answer in answers] == [6, 3]
+    assert all(answer.certificate.satisfied for answer in answers)
+    # Untrained, it knows nothing; a large weight gives the teacher's list under the request.
+    heavy = Recommender(split.catalog, teacher, lm, weight=1000.0, beam=48)
+    request = Request(count=4, controls=[only("Comedy")])
+    alone = Recommender(split.catalog, teacher).recommend(history(split), request)
+    together = heavy.recommend(history(split), request)
+    assert [item.item_id for item in together.items] == [item.item_id for item in alone.items]
+    assert answers[0].certificate.items != alone.certificate.items

@@ -248,8 +248,19 @@ def test_texts_without_a_request_ask_for_ten():
 
 
 def test_a_text_of_any_length_is_refused():
-    with pytest.raises(RequestError, match="6,000 characters; a request in words may have 5,000"):
-        READER.read("comedy" * 1000)
+    with pytest.raises(RequestError, match="24,000 characters; a request in words may have 20,000"):
+        READER.read("comedy" * 4000)
+
+
+@pytest.mark.parametrize(
+    "piece", ["comedy films in the ", "(comedy or ", "'a' ", "a ", "not ", "5 comedies or "]
+)
+def test_a_hostile_text_is_read_or_refused(piece):
+    try:
+        request, _ = READER.read((piece * 20_000)[:20_000])
+        assert 1 <= request.count <= 1000
+    except RequestError as error:
+        assert "The text" in str(error)
 
 
 @settings(max_examples=200, deadline=None)

@@ -50,20 +50,27 @@ def keyword_lists(
 ) -> Lists:
     """Return the exact optimum under what the keyword floor reads in the sentence.
 
-    A reading that no list can satisfy (the sentence was misread) falls back to the count that was read.
+    A reading that no list can satisfy (the sentence was misread) falls back to the count that was read, and
+    to an empty list where not even that many can be recommended.
     """
     catalog = recommender.catalog
     lists: Lists = []
     for case, scores in _with_scores(recommender, cases):
-        history = case.point.history.tolist()
         request, _ = reader.read(case.words[words])
         try:
-            items = best_list(compile_request(request, catalog, history), scores + wishes(request, catalog))
+            items = _obeying(request, case, scores, catalog)
         except (InfeasibleRequest, RequestError):
-            plain = Request(count=request.count)
-            items = best_list(compile_request(plain, catalog, history), scores)
+            try:
+                items = _obeying(Request(count=request.count), case, scores, catalog)
+            except InfeasibleRequest:
+                items = []
         lists.append(list(items))
     return lists
+
+
+def _obeying(request: Request, case: Case, scores: NDArray[np.float32], catalog: Catalog) -> list[int]:
+    problem = compile_request(request, catalog, case.point.history.tolist())
+    return best_list(problem, scores + wishes(request, catalog))
 
 
 def _plain_problem(case: Case, catalog: Catalog) -> Problem:

@@ -1,4 +1,4 @@
-"""Sets that quoted words describe: a piece of a title, a place in a tree, a list of items; and missing values."""
+"""Sets that quoted words describe: a piece of a title, a place in a tree, listed items; missing values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HAS = r"(?:contains?|includes?|has|have|mentions?|says?|with|containing)"
 
 
 def mark_conditions(text: str, columns: Mapping[str, ColumnType], noun: str, marks: Marks) -> str:
-    """Replace "whose title contains 'x'", "under 'A > B' in the path", "with no year given" and lists of items.
+    """Replace "whose title contains 'x'", "under 'A > B' in the path", "with no year given", lists of items.
 
     Args:
         text: lower-case, with quotes marked.

@@ -27,7 +27,7 @@ from steerec.understand.text import expand, lower, mark_numbers, mark_shares, no
 from steerec.understand.titles import TitleFinder
 
 _DEFAULT_COUNT = 10
-_LONGEST = 5000
+_LONGEST = 20_000
 """Characters of a text: bounds the time of reading."""
 _COLUMN_ALIASES = {
     "categories": ("genre",),
@@ -65,7 +65,7 @@ class KeywordReader:
             The request, and the words that could not be placed, in the order of the text.
 
         Raises:
-            RequestError: the text is longer than 5,000 characters, or names hundreds of different things.
+            RequestError: the text is longer than 20,000 characters, or names hundreds of different things.
         """
         if len(sentence) > _LONGEST:
             raise RequestError(

@@ -24,6 +24,7 @@ _START = {
     "ordinal": 0xF400,
 }
 _END = 0xF800
+_DEEPEST = 30  # levels of objects and lists; a where may nest 20 objects
 
 SET = "[\ue000-\ue7ff]"
 NUMBER = "[\ue800-\uebff]"
@@ -69,7 +70,13 @@ class Marks:
         return chr(code)
 
     def set(self, where: WhereJson, options: tuple[tuple[str, str], ...] = ()) -> str:
-        """Keep a set of items."""
+        """Keep a set of items.
+
+        Raises:
+            RequestError: it nests deeper than a request may.
+        """
+        if _depth(where) > _DEEPEST:
+            raise RequestError("The text describes a set within sets within sets; say it more simply.")
         return self.put("set", SetMark(where=where, options=options))
 
     def where(self, mark: str) -> WhereJson:
@@ -112,6 +119,12 @@ class Marks:
         return re.sub(r" (?=[,.;:!?])", "", " ".join(re.sub(MARK, spell, text).split()))
 
 
+def _depth(where: Any) -> int:
+    """Return how deep a where nests; its parts are no deeper than `_DEEPEST`, so this ends soon."""
+    parts = where.values() if isinstance(where, dict) else where if isinstance(where, list) else ()
+    return 1 + max((_depth(part) for part in parts if isinstance(part, dict | list)), default=0)
+
+
 def _spell(where: Any) -> str:
     if isinstance(where, dict):
         return " ".join(
@@ -122,6 +135,7 @@ def _spell(where: Any) -> str:
 
 def any_of(parts: list[WhereJson]) -> WhereJson:
     """Return the union, as a list of values where the parts are values of one column."""
+    parts = _flat(parts, "any")
     if len(parts) == 1:
         return parts[0]
     columns = {next(iter(part)) for part in parts if len(part) == 1}
@@ -137,6 +151,7 @@ def any_of(parts: list[WhereJson]) -> WhereJson:
 
 def all_of(parts: list[WhereJson]) -> WhereJson:
     """Return the intersection, flat where no key stands in two parts."""
+    parts = _flat(parts, "all")
     if len(parts) == 1:
         return parts[0]
     keys = [key for part in parts for key in part]
@@ -147,6 +162,14 @@ def all_of(parts: list[WhereJson]) -> WhereJson:
     if scalars and len(columns) == 1:
         return {columns.pop(): {"all_of": list(dict.fromkeys(next(iter(part.values())) for part in parts))}}
     return {"all": parts}
+
+
+def _flat(parts: list[WhereJson], key: str) -> list[WhereJson]:
+    """Open what is itself a union (or intersection), and drop repeats."""
+    opened: list[WhereJson] = []
+    for part in parts:
+        opened += [inner for inner in (part[key] if set(part) == {key} else [part]) if inner not in opened]
+    return opened
 
 
 def none_of(part: WhereJson) -> WhereJson:

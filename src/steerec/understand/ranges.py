@@ -13,7 +13,7 @@ from steerec.understand.comparison import compare
 from steerec.understand.marks import Marks, WhereJson
 
 _VALUE = r"\$?(?:\d{4}-\d\d-\d\d|\d+(?:,\d{3})*(?:\.\d+)?)(?![\w%]|\.\d|/)"
-_BEFORE = r"(?:(?:whose|with|having|have|has|where|for which|of|in|from|and|the|a|an|that|its|their) )*"
+_BEFORE = r"(?:(?:whose|with|having|have|has|where|for which|of|in|from|and|the|a|an|that|its|their) ){0,6}"
 _FILL = (
     r"(?:(?:that|which|is|are|was|were|lies|lie|falls|fall|ranges|range|in|of|the|a|an|anywhere"
     r"|somewhere|exactly|equals?"
@@ -21,7 +21,7 @@ _FILL = (
     r"|fewer|greater|larger"
     r"|smaller|later|earlier|newer|older|than|above|below|over|under|up|until|till|exceed\w*|before"
     r"|after|since"
-    r"|starting|either|be|being|any|only|beyond|within|should|must|has|have|value|one) |[<>=:]+ ?|-)*"
+    r"|starting|either|be|being|any|only|beyond|within|should|must|has|have|value|one) |[<>=:]+ ?|-){0,10}"
 )
 _POST = (
     r"(?: ?\+|(?:,? (?:or|and) (?:even )?(?:more|less|fewer|above|below|over|under|up|upwards?|higher"
@@ -97,7 +97,7 @@ class Ranges:
             rf"|their )?{name}\b"
             rf"(?P<post>)",
             rf"(?P<before>\b(?:(?:with|having|of|that have|and"
-            rf"|from) )*)(?P<mid>{_FILL})(?P<first>{_VALUE}){more}"
+            rf"|from) ){{0,4}})(?P<mid>{_FILL})(?P<first>{_VALUE}){more}"
             rf"[- ]{name}\b{tail}",
         ]
 

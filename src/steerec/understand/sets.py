@@ -61,7 +61,7 @@ class SetReader:
             r"|things?|stuff|anything|everything|something|those|options?|choices|entries|results?)\b)"
         )
         item = rf"{SET}(?: {self.noun})?"
-        any_list = rf"{_BOTH}{item}(?: ?, ?(?:(?:and|or) )?{item})*{_AND}{item}{_AT_ONCE}"
+        any_list = rf"{_BOTH}{item}(?: ?, ?(?:(?:and|or) )?{item}){{0,99}}{_AND}{item}{_AT_ONCE}"
         self._rules: list[_Rule] = [
             (re.compile(rf"(?:either )?\( ?{SET} ?\)(?:, \( ?{SET} ?\))* or \( ?{SET} ?\)"), _list),
             *_column_rules(),
@@ -96,16 +96,16 @@ class SetReader:
 
 def _column_rules() -> list[_Rule]:
     """A value beside the name of its column: "whose director is X", "with X as director", "X category"."""
-    before = r"(?:\b(?:whose|where|for which|with|having|of|that have|have|by|in|from) )*(?:the |a |an )?"
+    before = r"(?:\b(?:whose|where|for which|with|having|of|that have|have|by|in|from) ){0,6}(?:the |a |an )?"
     behind = r"(?:as|is|for|being|in) (?:the |a |an |their )?"
     return [
         (
-            re.compile(rf"{before}(?P<column>{COLUMN})(?: {_IS})*(?: the| a)? (?P<set>{SET})"),
+            re.compile(rf"{before}(?P<column>{COLUMN})(?: {_IS}){{0,4}}(?: the| a)? (?P<set>{SET})"),
             _of_column,
         ),
         (
             re.compile(
-                rf"(?:\b(?:where|for which|with|having|that have|have) )*(?P<set>{SET}) {behind}"
+                rf"(?:\b(?:where|for which|with|having|that have|have) ){{0,6}}(?P<set>{SET}) {behind}"
                 rf"(?P<column>{COLUMN})"
             ),
             _of_column,
@@ -115,7 +115,7 @@ def _column_rules() -> list[_Rule]:
 
 def _value_rules() -> list[_Rule]:
     """Lists of values of one column, and values beside words such as "category"."""
-    values = rf"{_BOTH}{SET}(?: ?, ?(?:(?:and|or) )?{SET})*{_AND}{SET}{_AT_ONCE}"
+    values = rf"{_BOTH}{SET}(?: ?, ?(?:(?:and|or) )?{SET}){{0,99}}{_AND}{SET}{_AT_ONCE}"
     commas = rf"{_BOTH}{SET}(?: ?, ?{SET})+(?! ?,? (?:and|or|nor|&) )"
     return [
         (re.compile(values), _same_column),
@@ -134,13 +134,13 @@ def _modifier_rules(noun: str) -> list[_Rule]:
         rf"(?: ?,)?(?: (?:that|which|who))?(?: (?:are|is|do|does|can|were|was|have|has))? {_EXCEPT}"
         rf"(?: {_NOT_GLUE}){{0,6}} "
     )
-    place = r"(?: (?:else|on|in|from|for|at|of|the|this|that|my|your|list|me))*"
+    place = r"(?: (?:else|on|in|from|for|at|of|the|this|that|my|your|list|me)){0,8}"
     return [
         (
-            re.compile(rf"({SET})(?: {noun})?{also}(?: {_GLUE})* ({SET})"),
+            re.compile(rf"({SET})(?: {noun})?{also}(?: {_GLUE}){{0,10}} ({SET})"),
             lambda found, marks: marks.set(all_of([marks.where(found[1]), marks.where(found[2])])),
         ),
-        (re.compile(rf"\b{noun}(?: {_GLUE})* {SET}"), _keep_set),
+        (re.compile(rf"\b{noun}(?: {_GLUE}){{0,10}} {SET}"), _keep_set),
         (re.compile(rf"{SET} {noun}"), _keep_set),
         (re.compile(rf"({SET}){but}({SET})"), _except),
         (re.compile(rf"(\b){noun}{but}({SET})"), _except),

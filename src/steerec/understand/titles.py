@@ -20,6 +20,7 @@ _CUE = re.compile(
     re.IGNORECASE,
 )
 _LONGEST = 12  # words of a title that stands without quotation marks
+_FARTHEST = 400  # characters from an opening quotation mark to its closing one
 
 
 class TitleFinder:
@@ -63,7 +64,7 @@ class TitleFinder:
         """Return where the closing mark is: the first that ends a known title, else the first there is."""
         ends = [
             found.start()
-            for found in re.finditer(rf"(?<=\S){text[start]}(?![\w])", text)
+            for found in re.finditer(rf"(?<=\S){text[start]}(?!\w)", text[: start + _FARTHEST])
             if found.start() > start + 1
         ]
         titled = (end for end in ends if fold(normalise(text[start + 1 : end])) in self._names)
