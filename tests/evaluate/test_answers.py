@@ -137,9 +137,10 @@ def test_a_whole_evaluation(split: Split, teacher: Floor, reader: KeywordReader)
         == report.row("teacher").metrics["ndcg@10"]
         == report.row("floor").metrics["ndcg@10"]
     )
-    gains = session.gains["teacher"]
-    at = [session.place[one.point.user, one.point.position] for one in asked if one.target_admissible]
-    cost = np.mean(gains[at]) - control["ndcg@10:control"].mean
+    usual = [one for one in asked if one.target_admissible and not one.random_category]
+    ranks = session.ranks["teacher"][0][[session.place[one.point.user, one.point.position] for one in usual]]
+    cut = np.array([min(10, one.request.count) for one in usual])  # the plain list is cut to the asked length
+    cost = np.mean(np.where(ranks <= cut, 1 / np.log2(ranks + 1), 0)) - control["ndcg@10:control"].mean
     assert control["accuracy_cost@10"].mean == pytest.approx(cost)
     assert report.facts.num_points == len(split.points("valid"))
     assert report.facts.num_requests == 20

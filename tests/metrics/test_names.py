@@ -18,6 +18,8 @@ NAMES = [
     "error_catalogue@k",
     "error_repeat@k",
     "error_history@k",
+    "error_forbidden@k",  # not in the published list: excluded items, and items that are no candidates
+    "error_invalid@k",  # not in the published list: any of the errors above
     "error_count@k",
     "accuracy_cost@10",
 ]

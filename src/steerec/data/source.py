@@ -30,7 +30,7 @@ RECBOLE = "recbole==1.2.1"
 RECBOLE_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
 
 
-def load_source(name: str, **options: Any) -> Dataset:
+def load_source(name: str, /, **options: Any) -> Dataset:
     """Return a dataset by name.
 
     Args:

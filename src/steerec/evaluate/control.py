@@ -157,7 +157,9 @@ def control_metrics(
     values = {name: np.array([one[name] for one in judged]) for name in judged[0]}
     if plain is not None:
         values["accuracy_cost@10"] = np.asarray(plain) - values["ndcg@10:control"]
-    metrics = {name: mean_interval(value, users) for name, value in values.items()}
+    # Requests for a random category are counted apart, under their kind: nobody asks for what he dislikes.
+    usual = np.array([not case.random_category for case in cases])
+    metrics = {name: mean_interval(value[usual], users[usual]) for name, value in values.items()}
     obeyed = values["control_satisfaction@k"]
     for kind in sorted({_kind(case) for case in cases}):
         of_kind = np.array([_kind(case) == kind for case in cases])

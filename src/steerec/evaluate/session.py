@@ -31,6 +31,7 @@ from steerec.evaluate.ranking import ranking_metrics, ranks_by_lists, ranks_by_s
 from steerec.evaluate.report import Comparison, Facts, Metric, Report, Row, in_order
 from steerec.llm.language_model import LanguageModel
 from steerec.metrics.names import rank_metric
+from steerec.metrics.ranking import ndcg
 from steerec.recommend.recommender import Recommender
 from steerec.understand.keyword import KeywordReader
 
@@ -80,7 +81,8 @@ class Session:
         self.users = np.array([point.user for point in self.points])
         self.place = {(point.user, point.position): index for index, point in enumerate(self.points)}
         self.rows: list[Row] = []
-        self.gains: dict[str, NDArray[np.float64]] = {}
+        self.ranks: dict[str, list[NDArray[np.float64]]] = {}
+        """Row name -> one (P,) array of plain ranks per seed."""
         self.oracle: dict[str, int] = {}
         self._table = {row["item_id"]: row for row in self.split.catalog.frame.to_dicts()}
 
@@ -152,7 +154,7 @@ class Session:
         """Add a row whose plain ranking is that of another row."""
         row = next(row for row in self.rows if row.name == like)
         plain = {key: value for key, value in row.metrics.items() if key in ("ndcg@10", "hr@10", "mrr@10")}
-        self.gains[name] = self.gains[like]
+        self.ranks[name] = self.ranks[like]
         metrics = plain | self._control(name, answers)
         self.rows.append(Row(name=name, split=self.part, seeds=row.seeds, metrics=metrics))
         if checked:
@@ -166,7 +168,7 @@ class Session:
         *,
         plain: Lists | None = None,
     ) -> None:
-        self.gains[name] = np.mean([rank_metric("ndcg@10", one) for one in ranks], axis=0)
+        self.ranks[name] = list(ranks)
         metrics = ranking_metrics(ranks, self.users)
         if plain is not None:
             metrics |= self._plain_errors(plain)
@@ -185,7 +187,11 @@ class Session:
 
     def _control(self, name: str, answers: dict[Words, Lists]) -> dict[str, Metric]:
         at = [self.place[case.point.user, case.point.position] for case in self.cases]
-        plain = self.gains[name][at]
+        # A list of k < 10 places is compared with the first k of the plain list: brevity is no cost.
+        cut = np.array([min(10, case.request.count) for case in self.cases])
+        plain = np.mean(
+            [np.where(one[at] <= cut, ndcg(one[at], 10), 0.0) for one in self.ranks[name]], axis=0
+        )
         metrics: dict[str, Metric] = {}
         for words, lists in answers.items():
             metrics |= control_metrics(self.cases, lists, plain, suffix=_SUFFIX[words])
@@ -238,11 +244,15 @@ class Session:
                 row=one,
                 reference=other,
                 metric="ndcg@10",
-                difference=Metric.of(paired_difference(self.gains[one], self.gains[other], self.users)),
+                difference=Metric.of(paired_difference(self._gain(one), self._gain(other), self.users)),
             )
             for one, other in pairs
-            if one in self.gains and other in self.gains
+            if one in self.ranks and other in self.ranks
         )
+
+    def _gain(self, name: str) -> NDArray[np.float64]:
+        """Return a row's plain ndcg@10 at each point, (P,), averaged over its seeds."""
+        return np.mean([rank_metric("ndcg@10", one) for one in self.ranks[name]], axis=0)
 
     def report(
         self, *, looks: int, command: str, weight_curve: Sequence[dict[str, float]], dataset: str

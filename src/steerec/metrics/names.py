@@ -35,6 +35,8 @@ _METRICS = (
     Metric("error_catalogue@k", False, "share of places with an item that is not in the catalogue"),
     Metric("error_repeat@k", False, "share of places with an item that came before"),
     Metric("error_history@k", False, "share of places with an item of the user's history"),
+    Metric("error_forbidden@k", False, "share of places with an excluded item or none of the candidates"),
+    Metric("error_invalid@k", False, "share of places with any of the errors above"),
     Metric("error_count@k", False, "share of requests answered with a wrong number of items"),
     Metric("accuracy_cost@10", False, "ndcg@10 lost by obeying the request"),
 )

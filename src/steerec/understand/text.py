@@ -50,6 +50,7 @@ _COUNT = rf"(?:\d+|{_WORD_NUMBER})"
 def normalise(text: str) -> str:
     """Return the text in NFKC with straight quotes and single spaces, free of characters that marks use."""
     text = unicodedata.normalize("NFKC", text).translate(_QUOTES)
+    text = re.sub(r"\w{100,}", " ", text)  # no word; patterns would crawl over it
     return re.sub(r"\s+", " ", re.sub(MARK, " ", text)).strip()
 
 
