@@ -1,4 +1,4 @@
-"""Run the tests of the folders that differ from the last commit; all support-module changes run everything fast."""
+"""Run the tests of the folders that differ from the last commit, and the core tests."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_validation_repeats_no_phrasing_of_train():
         assert not train & {re.sub(r"\W+", " ", t).casefold() for t in PHRASES["validation"][kind]}, kind
 
 
-@pytest.mark.parametrize("split", LEAST)
+@pytest.mark.parametrize("split", ["train", "validation"])  # the unseen ones are typed as people type
 def test_sentences_are_sentences(split):
     for kind, templates in PHRASES[split].items():
         for template in templates:
