@@ -252,7 +252,8 @@ class Session:
 
     def _gain(self, name: str) -> NDArray[np.float64]:
         """Return a row's plain ndcg@10 at each point, (P,), averaged over its seeds."""
-        return np.mean([rank_metric("ndcg@10", one) for one in self.ranks[name]], axis=0)
+        gains = np.stack([rank_metric("ndcg@10", one) for one in self.ranks[name]])  # (S, P)
+        return np.asarray(gains.mean(axis=0))
 
     def report(
         self, *, looks: int, command: str, weight_curve: Sequence[dict[str, float]], dataset: str
