@@ -7,7 +7,7 @@ depends on has changed; a killed one goes on where it stopped. `run` looks at va
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,6 +41,7 @@ from steerec.recipes.paper import Paper
 from steerec.recommend.crossfit import CrossFit, check_memorisation
 from steerec.recommend.panel import Panel, PanelConfig, fit_panel, load_panel
 from steerec.recommend.sasrec import SASRec
+from steerec.recommend.spectrum import spectral_embeddings
 from steerec.serve.engine import SERVING
 from steerec.understand.keyword import KeywordReader
 
@@ -48,6 +49,8 @@ logger = logging.getLogger("steerec")
 
 Part = Literal["valid", "test"]
 Build = Callable[[Path], None]
+_CROSSFIT = "crossfit"
+_SPECTRUM_WIDTH = 128
 _DOES = {
     "data": "reading and splitting the log",
     "recommend": "fitting the conventional recommenders; the best one teaches",
@@ -185,7 +188,8 @@ def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) ->
         split, panel = _split(folder), _panel(folder)
         crossfit = None
         if config.crossfit:
-            crossfit = CrossFit.fit(panel.teacher.unfitted, split, seed=config.seed, folder=out / "crossfit")
+            crossfit = CrossFit.fit(panel.teacher.unfitted, split, seed=config.seed, folder=out / "training")
+            crossfit.save_pretrained(out / _CROSSFIT)
         memory = check_memorisation(crossfit or panel.teacher, split)
         parts: tuple[Literal["train", "valid"], ...] = ("train", "valid")
         for part in parts:
@@ -202,6 +206,15 @@ def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) ->
 
     inputs = {"teacher": teacher.key, "instruct": mixture, "crossfit": config.crossfit}
     return _stage(folder, "instruct", "steerec.instruct.rows", inputs, build)
+
+
+def _labelling_scores(
+    config: RunConfig, folder: Path, panel: Panel
+) -> Callable[[Sequence[Sequence[int]], Sequence[int]], NDArray[np.float32]]:
+    """Return the scores that labelled the training rows: the teacher's, or those of the cross-fitted ones."""
+    if config.crossfit:
+        return CrossFit.from_pretrained(folder / "instruct" / _CROSSFIT, _split(folder).catalog).scores
+    return lambda histories, users: panel.teacher.scores(histories)
 
 
 def tune_language_model(
@@ -225,7 +238,7 @@ def tune_language_model(
             pl.read_parquet(rows.folder / "train.parquet"),
             sft,
             out,
-            teacher=panel.teacher.scores,
+            teacher=_labelling_scores(config, folder, panel),
             evaluate=validation,
             select="ndcg@10",
             sample=validation.samples,
@@ -237,8 +250,9 @@ def tune_language_model(
 
 
 def _item_vectors(panel: Panel, split: Split, folder: Path) -> list[NDArray[np.float32]]:
-    """Return what is known of items before any training: the teacher's embeddings, and text if installed."""
-    vectors = [one.network.items.weight.detach().cpu().numpy() for one in panel.of_type(SASRec)[:1]]
+    """Return what item tokens start from: the spectrum of the log, the teacher's embeddings, item text."""
+    vectors = [spectral_embeddings(split.train, len(split.catalog), _SPECTRUM_WIDTH)]
+    vectors += [one.network.items.weight.detach().cpu().numpy() for one in panel.of_type(SASRec)[:1]]
     if text_vectors_installed():
         vectors.append(item_vectors(split.catalog, folder / "data"))
     return vectors

@@ -13,6 +13,7 @@ import torch
 
 from steerec.align.distillation import DistillationConfig
 from steerec.align.sft import SftBatches, SftConfig, fine_tune, sft_step
+from steerec.control.request import Request
 from steerec.errors import ConfigError
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.lora import LoraConfig
@@ -35,14 +36,15 @@ def table(num_rows: int = 24, seed: int = 0) -> pl.DataFrame:
     for row in range(num_rows):
         items = rng.permutation(8).tolist()
         cut = int(rng.integers(0, 6))
-        request = {"count": 2} if row % 2 else {"count": 2, "exclude": ["1"]}
+        request = Request(count=2) if row % 2 else Request(count=2, exclude=["1"])
         rows.append(
             {
+                "user": row,
                 "history": items[:cut],
                 "instruction": "Recommend 2 films.",
                 "answer_items": items[cut : cut + 2],
                 "answer_text": None,
-                "request": json.dumps(request),
+                "request": request.to_json(),
             }
         )
     schema = {"history": pl.List(pl.Int32), "answer_items": pl.List(pl.Int32), "answer_text": pl.String}
@@ -149,7 +151,7 @@ def test_soft_labels_stand_at_the_items_of_requests_without_controls() -> None:
     lm, rows = tiny(), table()
     settings = config(distillation=DistillationConfig(weight=2.0))
     scores = np.random.default_rng(1).normal(size=(64, 8)).astype(np.float32)
-    batches = SftBatches(lm, rows, settings, teacher=lambda histories: scores[: len(histories)])
+    batches = SftBatches(lm, rows, settings, teacher=lambda histories, users: scores[: len(users)])
     batch = batches(0, 0)
     free = [int(r) for r in batches.plan[0] if "exclude" not in rows["request"][int(r)]]
     items = [item for r in free for item in rows["answer_items"][r]]
@@ -180,7 +182,10 @@ def test_distillation_needs_a_teacher_and_atomic_items() -> None:
         SftBatches(tiny(), table(), settings)
     with pytest.raises(ConfigError, match="title spelling"):
         SftBatches(
-            tiny(identifier="title"), table(), settings, teacher=lambda h: np.zeros((len(h), 8), np.float32)
+            tiny(identifier="title"),
+            table(),
+            settings,
+            teacher=lambda h, users: np.zeros((len(h), 8), np.float32),
         )
 
 

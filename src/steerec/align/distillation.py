@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from steerec.config import Config
 
-TeacherScores = Callable[[Sequence[Sequence[int]]], NDArray[np.float32]]
-"""Histories -> (B, N) scores in nats."""
+TeacherScores = Callable[[Sequence[Sequence[int]], Sequence[int]], NDArray[np.float32]]
+"""Histories and whose they are -> (B, N) scores in nats; a cross-fitted teacher needs to know the user."""
 
 
 class DistillationConfig(Config):

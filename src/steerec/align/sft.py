@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import textwrap
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from steerec.loop import StepOutput, TrainingConfig, TrainingResult, train
 logger = logging.getLogger("steerec")
 
 STAGE = "sft"
+_SHOWN = 140
 
 Evaluate = Callable[[LanguageModel], dict[str, float]]
 Sample = Callable[[LanguageModel], list[str]]
@@ -79,9 +81,9 @@ class SftBatches:
 
         Args:
             lm: spelling and prompt layout.
-            rows: instruction rows, see `examples.encode_rows`; distillation also reads `request` (JSON).
+            rows: instruction rows, see `examples.encode_rows`; distillation also reads `request` and `user`.
             config: settings.
-            teacher: histories -> (B, N) scores in nats; needed by distillation only.
+            teacher: histories and users -> (B, N) scores in nats; needed by distillation only.
 
         Raises:
             ConfigError: distillation without a teacher, or with items that are not one token each.
@@ -121,7 +123,7 @@ class SftBatches:
         if config is None or self.teacher is None or not free:
             return torch.zeros(0, dtype=torch.int64), torch.zeros(0, self.num_items)
         rows = [self.rows.row(self._source(chosen[k]), named=True) for k in free]
-        scores = self.teacher([row["history"] for row in rows])  # (B, N)
+        scores = self.teacher([row["history"] for row in rows], [row["user"] for row in rows])  # (B, N)
         places, labels = [], []
         for k, row, score in zip(free, rows, scores, strict=True):
             items = row["answer_items"]
@@ -139,7 +141,8 @@ def _is_free(request: str | None) -> bool:
     """Whether a request leaves every unseen item admissible at every position."""
     if not request:
         return False
-    return not set(json.loads(request)) - {"count", "seed"}
+    asked = {name for name, value in json.loads(request).items() if value}
+    return not asked - {"count", "seed"}
 
 
 def sft_step(config: SftConfig, first_item: int) -> Callable[[nn.Module, SftBatch], StepOutput]:
@@ -185,7 +188,7 @@ def fine_tune(
         rows: training rows with `history`, `instruction`, `answer_items` or `answer_text`, and `request`.
         config: settings.
         folder: receives metrics.jsonl, samples.jsonl and, while training runs, checkpoints.
-        teacher: histories -> (B, N) scores in nats; needed by distillation only.
+        teacher: histories and users -> (B, N) scores in nats; needed by distillation only.
         evaluate: metrics of the model on validation data, every `eval_steps` and at the end.
         select: metric whose best weights are kept, higher is better.
         sample: a few answers in words, written before training and at every evaluation.
@@ -238,4 +241,5 @@ class _Journal:
             answers = self.sample(self.lm.with_model(model))
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "answers": answers}, ensure_ascii=False) + "\n")
-        logger.info("%s step %d: %s", STAGE, step, answers[0] if answers else "")
+        shown = textwrap.shorten(answers[0], _SHOWN, placeholder=" ...") if answers else ""
+        logger.info("%s step %d writes: %s", STAGE, step, shown)
