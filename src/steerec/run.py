@@ -36,6 +36,7 @@ from steerec.instruct.rows import TeacherScores, build_rows
 from steerec.items.vectors import installed_embedder, item_vectors, text_vectors_installed
 from steerec.llm.build import LanguageModelConfig, build_language_model
 from steerec.llm.language_model import LanguageModel
+from steerec.llm.tiny import TinyConfig
 from steerec.progress import clock
 from steerec.recipes.paper import Paper
 from steerec.recommend.crossfit import CrossFit, check_memorisation
@@ -323,9 +324,11 @@ def evaluate(folder: Path, part: Part, *, command: str | None = None) -> Report:
 
 def _evaluate(config: RunConfig, folder: Path, part: Part, command: str) -> Report:
     split, panel, serving = _split(folder), _panel(folder), read_json(folder / SERVING)
-    lm = None
+    lm = before = None
     if serving["language_model"] is not None:
         lm = LanguageModel.from_pretrained(folder / serving["language_model"])
+    if config.llm is not None and not isinstance(config.llm, TinyConfig):
+        before = build_language_model(config.llm, split.catalog)
     contestants = Contestants(
         split=split,
         rows=panel.rows,
@@ -333,6 +336,7 @@ def _evaluate(config: RunConfig, folder: Path, part: Part, command: str) -> Repo
         teacher=panel.teacher,
         reader=KeywordReader(split.catalog, installed_embedder()),
         lm=lm,
+        lm_before=before,
         weight=serving["weight"],
         beam=serving["beam"],
         seconds=panel.seconds,

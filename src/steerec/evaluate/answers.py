@@ -128,9 +128,9 @@ class Asker:
         what: str,
         *,
         weight: float = 0.0,
-    ) -> list[list[int]]:
+    ) -> Lists:
         """Return lists decoded under the requests, with the teacher term at the given weight."""
-        lists: list[list[int]] = []
+        lists: Lists = []
         with progress(what, total=len(prompts), unit="lists") as bar:
             for start in range(0, len(prompts), _BATCH):
                 part = slice(start, start + _BATCH)

@@ -62,6 +62,8 @@ class Contestants:
     teacher: Recommender
     reader: KeywordReader
     lm: LanguageModel | None = None
+    lm_before: LanguageModel | None = None
+    """The same pretrained model before fine-tuning; None for a model that was built here."""
     weight: float = 0.0
     """Weight of the teacher term, chosen on validation."""
     beam: int = 8
@@ -100,7 +102,9 @@ class Session:
             }
             self._plainless("teacher+keyword", read, "teacher")
         if self.contestants.lm is not None:
-            self._language_model(self.contestants.lm)
+            self._language_model(self.contestants.lm, "lm", self.contestants.weight)
+        if self.contestants.lm_before is not None:
+            self._language_model(self.contestants.lm_before, "lm-before", 0.0)
 
     def _conventional(self, name: str, recommenders: Sequence[Recommender]) -> None:
         ranks = [ranks_by_scores(one.scores, self.points) for one in recommenders]
@@ -110,45 +114,52 @@ class Session:
             answers = dict.fromkeys(_WORDS, lists)
         self._add(name, ranks, answers)
 
-    def _language_model(self, lm: LanguageModel) -> None:
-        contestants = self.contestants
+    def _language_model(self, lm: LanguageModel, name: str, weight: float) -> None:
+        """Add the rows of a language model: free, constrained, and with the teacher term."""
         asker = Asker(
             lm,
             self.split.catalog,
-            contestants.teacher,
-            beam=contestants.beam,
+            self.contestants.teacher,
+            beam=self.contestants.beam,
             phrasing="train",
             seed=self.config.seed,
         )
-        prompts, problems = asker.plain_prompts(self.points), plain_problems(self.split.catalog, self.points)
-        histories = [point.history for point in self.points]
-        case_histories = [case.point.history for case in self.cases]
-        case_problems = [case.problem for case in self.cases]
+        plain = asker.plain_prompts(self.points)
         asked = {words: asker.case_prompts(self.cases, words) for words in _WORDS}
-        counts = [case.request.count for case in self.cases]
+        self._free(asker, f"{name}-free", plain, asked)
+        self._constrained(asker, f"{name}-constrained", plain, asked, 0.0)
+        if weight > 0:
+            self._constrained(asker, f"{name}-constrained+teacher", plain, asked, weight)
 
-        plain = asker.free(prompts, [10] * len(prompts), "lm-free, plain")
-        free = {words: asker.free(asked[words], counts, f"lm-free, {words} words") for words in _WORDS}
-        self._add("lm-free", [ranks_by_lists(plain, self.points)], free, plain=plain)
-        weights = {"lm-constrained": 0.0}
-        if contestants.weight > 0:
-            weights["lm-constrained+teacher"] = contestants.weight
-        for name, weight in weights.items():
-            lists: Lists = [
-                list(one)
-                for one in asker.constrained(prompts, problems, histories, f"{name}, plain", weight=weight)
-            ]
-            answers: dict[Words, Lists] = {
-                words: [
-                    list(one)
-                    for one in asker.constrained(
-                        asked[words], case_problems, case_histories, f"{name}, {words} words", weight=weight
-                    )
-                ]
-                for words in _WORDS
-            }
-            self._add(name, [ranks_by_lists(lists, self.points)], answers, plain=lists)
-            self._ask_oracle(name, lists, answers)
+    def _free(
+        self, asker: Asker, name: str, plain: list[list[int]], asked: dict[Words, list[list[int]]]
+    ) -> None:
+        counts = [case.request.count for case in self.cases]
+        lists = asker.free(plain, [PLAIN.count] * len(plain), f"{name}, plain")
+        answers = {words: asker.free(asked[words], counts, f"{name}, {words} words") for words in _WORDS}
+        self._add(name, [ranks_by_lists(lists, self.points)], answers, plain=lists)
+
+    def _constrained(
+        self,
+        asker: Asker,
+        name: str,
+        plain: list[list[int]],
+        asked: dict[Words, list[list[int]]],
+        weight: float,
+    ) -> None:
+        problems = plain_problems(self.split.catalog, self.points)
+        histories = [point.history for point in self.points]
+        lists = asker.constrained(plain, problems, histories, f"{name}, plain", weight=weight)
+        problems = [case.problem for case in self.cases]
+        histories = [case.point.history for case in self.cases]
+        answers = {
+            words: asker.constrained(
+                asked[words], problems, histories, f"{name}, {words} words", weight=weight
+            )
+            for words in _WORDS
+        }
+        self._add(name, [ranks_by_lists(lists, self.points)], answers, plain=lists)
+        self._ask_oracle(name, lists, answers)
 
     def _plainless(self, name: str, answers: dict[Words, Lists], like: str, *, checked: bool = False) -> None:
         """Add a row whose plain ranking is that of another row."""
