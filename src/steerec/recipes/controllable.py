@@ -40,6 +40,7 @@ def tiny() -> RunConfig:
         recipe="controllable-tiny",
         paper=PAPER,
         crossfit=True,
+        validation_points=1000,
         instruct=MixtureConfig(num_rows=30_000, weights={**TASK_WEIGHTS, "next_items": 0.5}),
         llm=TinyConfig(),
         sft=SftConfig(
@@ -51,7 +52,7 @@ def tiny() -> RunConfig:
                 warmup_ratio=0.05,
                 lr_scheduler_type="linear",
                 bf16=True,
-                eval_steps=200,
+                eval_steps=400,
                 save_steps=100,
             ),
             history_loss_weight=0.5,
