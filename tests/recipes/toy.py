@@ -19,7 +19,10 @@ def toy(config: RunConfig, *, steps: int = 12, rows: int = 240, real_model: bool
         training=config.panel.sasrec.training.replace(max_steps=30, eval_steps=10, patience=None),
     )
     changes = {
-        "data": DataConfig(source="synthetic", options={"num_users": 60, "num_items": 40}),
+        # A real language model takes a second a list on a CPU: fewer users for it.
+        "data": DataConfig(
+            source="synthetic", options={"num_users": 16 if real_model else 60, "num_items": 40}
+        ),
         "panel": config.panel.replace(sasrec=sasrec, seeds=config.panel.seeds[:2]),
         "evaluation": config.evaluation.replace(
             num_requests=min(24, config.evaluation.num_requests),
