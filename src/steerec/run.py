@@ -7,7 +7,7 @@ depends on has changed; a killed one goes on where it stopped. `run` looks at va
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ import polars as pl
 import pydantic
 from numpy.typing import NDArray
 
+from steerec.align.distillation import Teaching
 from steerec.align.sft import SftConfig, fine_tune
 from steerec.artifacts import StageResult, read_json, run_stage, write_json
 from steerec.config import Config
@@ -209,13 +210,12 @@ def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) ->
     return _stage(folder, "instruct", "steerec.instruct.rows", inputs, build)
 
 
-def _labelling_scores(
-    config: RunConfig, folder: Path, panel: Panel
-) -> Callable[[Sequence[Sequence[int]], Sequence[int]], NDArray[np.float32]]:
-    """Return the scores that labelled the training rows: the teacher's, or those of the cross-fitted ones."""
+def _teaching(config: RunConfig, folder: Path, split: Split, panel: Panel) -> Teaching:
+    """Return who labelled the training rows: the teacher, or the cross-fitted ones."""
     if config.crossfit:
-        return CrossFit.from_pretrained(folder / "instruct" / _CROSSFIT, _split(folder).catalog).scores
-    return lambda histories, users: panel.teacher.scores(histories)
+        crossfit = CrossFit.from_pretrained(folder / "instruct" / _CROSSFIT, split.catalog)
+        return Teaching(crossfit.scores, split.catalog)
+    return Teaching(lambda histories, users: panel.teacher.scores(histories), split.catalog)
 
 
 def tune_language_model(
@@ -239,7 +239,7 @@ def tune_language_model(
             pl.read_parquet(rows.folder / "train.parquet"),
             sft,
             out,
-            teacher=_labelling_scores(config, folder, panel),
+            teacher=_teaching(config, folder, split, panel),
             evaluate=validation,
             select="ndcg@10",
             sample=validation.samples,

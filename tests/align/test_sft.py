@@ -11,15 +11,16 @@ import polars as pl
 import pytest
 import torch
 
-from steerec.align.distillation import DistillationConfig
+from steerec.align.distillation import DistillationConfig, Teaching
 from steerec.align.sft import SftBatches, SftConfig, fine_tune, sft_step
+from steerec.control.forms import at_least
 from steerec.control.request import Request
 from steerec.errors import ConfigError
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.lora import LoraConfig
 from steerec.llm.packing import target_logits
 from steerec.loop import TrainingConfig
-from tiny_shelf import tiny
+from tiny_shelf import shelf, tiny
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +37,8 @@ def table(num_rows: int = 24, seed: int = 0) -> pl.DataFrame:
     for row in range(num_rows):
         items = rng.permutation(8).tolist()
         cut = int(rng.integers(0, 6))
-        request = Request(count=2) if row % 2 else Request(count=2, exclude=["1"])
+        counting = [at_least(1, "Drama")] if row % 2 else []  # a quota that counts gets hard labels only
+        request = Request(count=2, controls=counting)
         rows.append(
             {
                 "user": row,
@@ -147,13 +149,15 @@ def test_history_weight_0_is_the_completion_only_loss() -> None:
     assert float(output.loss_sum.detach()) == pytest.approx(expected, rel=1e-5)
 
 
-def test_soft_labels_stand_at_the_items_of_requests_without_controls() -> None:
+def test_soft_labels_stand_at_the_items_of_requests_that_leave_the_same_items_open() -> None:
     lm, rows = tiny(), table()
     settings = config(distillation=DistillationConfig(weight=2.0))
     scores = np.random.default_rng(1).normal(size=(64, 8)).astype(np.float32)
-    batches = SftBatches(lm, rows, settings, teacher=lambda histories, users: scores[: len(users)])
+    teaching = Teaching(lambda histories, users: scores[: len(users)], shelf())
+    batches = SftBatches(lm, rows, settings, teacher=teaching)
     batch = batches(0, 0)
-    free = [int(r) for r in batches.plan[0] if "exclude" not in rows["request"][int(r)]]
+    free = [int(r) for r in batches.plan[0] if "at_least" not in rows["request"][int(r)]]
+    assert 0 < len(free) < len(batches.plan[0])
     items = [item for r in free for item in rows["answer_items"][r]]
     tokens = batch.packed.tokens.flatten()[batch.soft_places].tolist()
     assert tokens == [lm.identifier.spell(item)[0][0] for item in items]
@@ -185,7 +189,7 @@ def test_distillation_needs_a_teacher_and_atomic_items() -> None:
             tiny(identifier="title"),
             table(),
             settings,
-            teacher=lambda h, users: np.zeros((len(h), 8), np.float32),
+            teacher=Teaching(lambda h, users: np.zeros((len(h), 8), np.float32), shelf()),
         )
 
 

@@ -13,13 +13,16 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pydantic
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from steerec.align.distillation import DistillationConfig, TeacherScores, soft_label_loss, soft_labels
+from steerec.align.distillation import DistillationConfig, Teaching, open_items, soft_label_loss, soft_labels
 from steerec.align.dropout import added_dropout
 from steerec.align.examples import BatchPlan, EncodedRows, encode_rows
 from steerec.config import Config
@@ -55,7 +58,7 @@ class SftConfig(Config):
     residual_dropout: float = pydantic.Field(0.0, ge=0, lt=1)
     """Dropout on what every layer adds to the residual stream while training."""
     distillation: DistillationConfig | None = None
-    """Soft labels of a teacher at the item positions of lists without controls; None: hard labels only."""
+    """Soft labels of a teacher where a request leaves the same items open everywhere; None: none."""
     lora: LoraConfig | None = None
     """Train low-rank adapters, merged at the end; None trains all weights."""
 
@@ -75,7 +78,7 @@ class SftBatches:
     """`(step, micro) -> SftBatch`, a pure function of its arguments."""
 
     def __init__(
-        self, lm: LanguageModel, rows: pl.DataFrame, config: SftConfig, teacher: TeacherScores | None = None
+        self, lm: LanguageModel, rows: pl.DataFrame, config: SftConfig, teacher: Teaching | None = None
     ) -> None:
         """Encode the rows once.
 
@@ -83,7 +86,7 @@ class SftBatches:
             lm: spelling and prompt layout.
             rows: instruction rows, see `examples.encode_rows`; distillation also reads `request` and `user`.
             config: settings.
-            teacher: histories and users -> (B, N) scores in nats; needed by distillation only.
+            teacher: whose soft labels are learned; needed by distillation only.
 
         Raises:
             ConfigError: distillation without a teacher, or with items that are not one token each.
@@ -100,7 +103,6 @@ class SftBatches:
                 f"Distillation needs a teacher and one token per item; got teacher {teacher!r} and "
                 f'{lm.identifier.name} spelling. Set distillation to null or use the "atomic" identifier.'
             )
-        self.is_free = [_is_free(request) for request in rows["request"]]
 
     def __call__(self, step: int, micro: int) -> SftBatch:
         """Return micro-batch `micro` of an optimiser step."""
@@ -116,33 +118,37 @@ class SftBatches:
         )
 
     def _soft(self, chosen: list[int], packed: PackedBatch) -> tuple[Tensor, Tensor]:
-        config = self.config.distillation
-        free = (
-            [] if config is None else [k for k, row in enumerate(chosen) if self.is_free[self._source(row)]]
-        )
-        if config is None or self.teacher is None or not free:
+        config, teacher = self.config.distillation, self.teacher
+        open_rows = [] if config is None or teacher is None else self._open(chosen, teacher)
+        if config is None or teacher is None or not open_rows:
             return torch.zeros(0, dtype=torch.int64), torch.zeros(0, self.num_items)
-        rows = [self.rows.row(self._source(chosen[k]), named=True) for k in free]
-        scores = self.teacher([row["history"] for row in rows], [row["user"] for row in rows])  # (B, N)
+        rows = [row for _, row, _ in open_rows]
+        scores = teacher.scores([row["history"] for row in rows], [row["user"] for row in rows])  # (B, N)
         places, labels = [], []
-        for k, row, score in zip(free, rows, scores, strict=True):
+        for (k, row, opened), score in zip(open_rows, scores, strict=True):
             items = row["answer_items"]
             line, column = packed.places[k]
             first = line * packed.tokens.shape[1] + column + int(self.encoded.answer[chosen[k]]) + 1
             places.append(torch.arange(first, first + 2 * len(items), 2))  # slot, item, slot, item, ...
-            labels.append(soft_labels(score, items, row["history"], config.temperature))
+            labels.append(soft_labels(score, items, opened, config.temperature))
         return torch.cat(places), torch.cat(labels)
+
+    def _open(
+        self, chosen: list[int], teacher: Teaching
+    ) -> list[tuple[int, dict[str, Any], NDArray[np.bool_]]]:
+        """Return (place in the batch, row, open items) of the rows that get soft labels."""
+        found = []
+        for k, encoded in enumerate(chosen):
+            row = self.rows.row(self._source(encoded), named=True)
+            if row["user"] is None:
+                continue
+            opened = open_items(row["request"], row["history"], teacher.catalog)
+            if opened is not None:
+                found.append((k, row, opened))
+        return found
 
     def _source(self, row: int) -> int:
         return int(self.encoded.source[row])
-
-
-def _is_free(request: str | None) -> bool:
-    """Whether a request leaves every unseen item admissible at every position."""
-    if not request:
-        return False
-    asked = {name for name, value in json.loads(request).items() if value}
-    return not asked - {"count", "seed"}
 
 
 def sft_step(config: SftConfig, first_item: int) -> Callable[[nn.Module, SftBatch], StepOutput]:
@@ -176,7 +182,7 @@ def fine_tune(
     config: SftConfig,
     folder: Path,
     *,
-    teacher: TeacherScores | None = None,
+    teacher: Teaching | None = None,
     evaluate: Evaluate | None = None,
     select: str | None = None,
     sample: Sample | None = None,
@@ -188,7 +194,7 @@ def fine_tune(
         rows: training rows with `history`, `instruction`, `answer_items` or `answer_text`, and `request`.
         config: settings.
         folder: receives metrics.jsonl, samples.jsonl and, while training runs, checkpoints.
-        teacher: histories and users -> (B, N) scores in nats; needed by distillation only.
+        teacher: whose soft labels are learned; needed by distillation only.
         evaluate: metrics of the model on validation data, every `eval_steps` and at the end.
         select: metric whose best weights are kept, higher is better.
         sample: a few answers in words, written before training and at every evaluation.
