@@ -133,3 +133,11 @@ def test_out_must_be_the_imports_own(tmp_path: Path) -> None:
         DataError, match=r"There is no file .*absent.csv. Give the path of an existing file: CSV"
     ):
         import_dataset(tmp_path / "absent.csv", items, tmp_path / "out")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\na,b,1\n")
+    (tmp_path / "items.csv").write_text("item_id,title, title\nb,B,C\n")
+    with pytest.raises(DataError, match='more than one column called "title".*name of its own'):
+        import_dataset(tmp_path / "log.csv", tmp_path / "items.csv", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -219,7 +219,13 @@ def _parse(data: bytes, path: Path, separator: str, names: Sequence[str] | None)
             "same number of fields and that quotes are closed, or give separator=."
         ) from None
     if names is None:
-        return frame.rename({name: name.strip() for name in frame.columns})
+        stripped = [name.strip() for name in frame.columns]
+        if twice := sorted({name for name in stripped if stripped.count(name) > 1}):
+            raise DataError(
+                f'{path} has more than one column called "{twice[0]}" (spaces around names do not count). '
+                "Give every column a name of its own."
+            )
+        return frame.rename(dict(zip(frame.columns, stripped, strict=True)))
     if frame.width != len(names):
         raise DataError(
             f"{path} has {frame.width} columns, but {len(names)} names: {', '.join(names)}. Its first row is "
