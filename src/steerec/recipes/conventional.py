@@ -20,7 +20,8 @@ def sasrec() -> RunConfig:
             url="https://arxiv.org/abs/1808.09781",
             state="runs",
             reported="no ml-100k leave-last-out full-ranking value is published",
-            ours="not measured yet",
+            ours="ml-100k test NDCG@10 .1244 / .1270 / .1210 (seeds 0-2), not different from the floor; "
+            "2026-11-23, 2 cores AMD EPYC, about a minute of CPU each (docs/LOG.md)",
             sources={"loss": "full softmax: Klenitskiy and Vasilev, RecSys 2023 (arXiv 2309.07602)"},
             departures=(
                 "full softmax over the catalogue instead of one sampled negative: it is far stronger",
@@ -45,7 +46,7 @@ def floor() -> RunConfig:
             url="https://arxiv.org/abs/1905.03375",
             state="runs",
             reported="no ml-100k leave-last-out full-ranking value is published",
-            ours="not measured yet",
+            ours="ml-100k test NDCG@10 .1203, HR@10 .2195; 2026-11-23, 2 cores AMD EPYC, 5 s (docs/LOG.md)",
             departures=(
                 "the history is weighted by recency",
                 "decayed item-to-item transitions are added, settings chosen on validation",
