@@ -5,7 +5,6 @@ Legend: N items, V values of a column.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -42,10 +41,6 @@ class CategoryColumn:
     def of(self, item: int) -> list[int]:
         """Return the value indices of an item."""
         return cast(list[int], self.value_ids[self.indptr[item] : self.indptr[item + 1]].tolist())
-
-    def of_all(self, items: Sequence[int] | Ints) -> list[int]:
-        """Return the value indices of several items, repeats kept."""
-        return [value for item in items for value in self.of(int(item))]
 
     @cached_property
     def topics(self) -> frozenset[int]:

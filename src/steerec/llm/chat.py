@@ -32,12 +32,6 @@ class Tokenizer(Protocol):
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = ...) -> str:
         """Return the text of token ids."""
 
-    def convert_tokens_to_ids(self, tokens: list[str]) -> list[int]:
-        """Return the ids of whole tokens."""
-
-    def get_added_vocab(self) -> dict[str, int]:
-        """Return the added tokens and their ids."""
-
     def apply_chat_template(self, conversation: list[dict[str, str]], **options: Any) -> Any:
         """Render a conversation."""
 
