@@ -94,8 +94,9 @@ class RunConfig(Config):
     sft: SftConfig | None = None
     decode: DecodeConfig = DecodeConfig()
     """Beam, and the weights of the teacher term among which validation chooses."""
-    crossfit: bool = False
-    """Label training prefixes with teachers that have not seen the user (two folds), not with the teacher."""
+    crossfit_folds: pydantic.NonNegativeInt = 0
+    """Label training prefixes with teachers that have not seen the user: one per fold of users, at least 2;
+    0 labels with the teacher itself."""
     validation_points: pydantic.PositiveInt = 300
     """Validation points on which fine-tuning chooses its best weights, by constrained lists of ten."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -106,6 +107,8 @@ class RunConfig(Config):
         parts = (self.instruct, self.llm, self.sft)
         if any(part is None for part in parts) and any(part is not None for part in parts):
             raise ValueError("instruct, llm and sft belong together: give all three, or none of them")
+        if self.crossfit_folds == 1:
+            raise ValueError("crossfit_folds is 1: one fold leaves no users to fit on; give 0, or 2 and more")
         return self
 
 
@@ -189,8 +192,14 @@ def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) ->
     def build(out: Path) -> None:
         split, panel = _split(folder), _panel(folder)
         crossfit = None
-        if config.crossfit:
-            crossfit = CrossFit.fit(panel.teacher.unfitted, split, seed=config.seed, folder=out / "training")
+        if config.crossfit_folds:
+            crossfit = CrossFit.fit(
+                panel.teacher.unfitted,
+                split,
+                num_folds=config.crossfit_folds,
+                seed=config.seed,
+                folder=out / "training",
+            )
             crossfit.save_pretrained(out / _CROSSFIT)
         memory = check_memorisation(crossfit or panel.teacher, split)
         parts: tuple[Literal["train", "valid"], ...] = ("train", "valid")
@@ -206,13 +215,13 @@ def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) ->
                 memorisation={"train": memory.train, "valid": memory.valid},
             )
 
-    inputs = {"teacher": teacher.key, "instruct": mixture, "crossfit": config.crossfit}
+    inputs = {"teacher": teacher.key, "instruct": mixture, "crossfit_folds": config.crossfit_folds}
     return _stage(folder, "instruct", "steerec.instruct.rows", inputs, build)
 
 
 def _teaching(config: RunConfig, folder: Path, split: Split, panel: Panel) -> Teaching:
     """Return who labelled the training rows: the teacher, or the cross-fitted ones."""
-    if config.crossfit:
+    if config.crossfit_folds:
         crossfit = CrossFit.from_pretrained(folder / "instruct" / _CROSSFIT, split.catalog)
         return Teaching(crossfit.scores, split.catalog)
     return Teaching(lambda histories, users: panel.teacher.scores(histories), split.catalog)

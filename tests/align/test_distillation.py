@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from steerec.align.distillation import open_items, soft_label_loss, soft_labels
+from steerec.align.distillation import open_items, soft_labels
 from steerec.control.control import Control
 from steerec.control.forms import at_least, cap, only, start_with, without
 from steerec.control.request import Request
@@ -26,19 +26,6 @@ def test_a_high_temperature_flattens() -> None:
     scores = np.log(np.array([1.0, 4.0], np.float32))
     labels = soft_labels(scores, [0], np.ones(2, dtype=bool), temperature=2.0)  # square roots: 1 and 2
     torch.testing.assert_close(labels, torch.tensor([[1 / 3, 2 / 3]]))
-
-
-def test_soft_loss_is_the_cross_entropy_over_the_whole_vocabulary() -> None:
-    logits = torch.log(torch.tensor([[0.5, 0.25, 0.25]]))  # one word, then two items
-    labels = torch.tensor([[0.25, 0.75]])
-    assert float(soft_label_loss(logits, labels, first_item=1)) == pytest.approx(np.log(4))
-
-
-def test_soft_labels_on_the_truth_equal_the_hard_loss() -> None:
-    logits = torch.randn(3, 7, generator=torch.Generator().manual_seed(0))
-    hard = torch.nn.functional.cross_entropy(logits, torch.tensor([2, 6, 4]), reduction="sum")
-    labels = torch.nn.functional.one_hot(torch.tensor([0, 4, 2]), 5).float()
-    torch.testing.assert_close(soft_label_loss(logits, labels, first_item=2), hard)
 
 
 def _shelf() -> Catalog:

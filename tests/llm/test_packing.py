@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional
 
-from steerec.llm.packing import Example, block_causal_mask, pack, pad, plan_rows, target_logits, weighted_loss
+from steerec.llm.packing import Example, PackedBatch, block_causal_mask, pack, pad, plan_rows, target_logits
+from steerec.llm.ragged import ragged_attention
 from tiny_shelf import tiny
 
 
@@ -59,13 +63,42 @@ def test_a_first_token_is_never_predicted() -> None:
     assert batch.weights.tolist() == [[0.0, 1.0]]
 
 
+def loss(model: Any, batch: PackedBatch, *, masked: bool = False) -> torch.Tensor:
+    logits, targets, places = target_logits(model, batch, masked=masked)
+    return (
+        functional.cross_entropy(logits, targets, reduction="none") * batch.weights.flatten()[places]
+    ).sum()
+
+
+@pytest.mark.parametrize("copy_dim", [0, 4])
+def test_buckets_equal_the_block_diagonal_mask_and_so_do_their_gradients(copy_dim: int) -> None:
+    model = tiny(copy_dim=copy_dim).model
+    batch = pack([*EXAMPLES, *EXAMPLES[2:]], 24)
+    assert 1 < len(batch.ragged.buckets) < 6
+    losses, gradients = [], []
+    for masked in (False, True):
+        model.zero_grad()
+        losses.append(loss(model, batch, masked=masked))
+        losses[-1].backward()
+        gradients.append({name: p.grad.clone() for name, p in model.named_parameters()})
+    torch.testing.assert_close(losses[0], losses[1])
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradient, gradients[1][name], atol=1e-3, rtol=1e-4)
+
+
+def test_the_attention_of_a_model_is_put_back() -> None:
+    model = tiny().model
+    before = model.config._attn_implementation
+    with pytest.raises(RuntimeError, match="stop"), ragged_attention(model.config):
+        assert model.config._attn_implementation != before
+        raise RuntimeError("stop")
+    assert model.config._attn_implementation == before
+
+
 @pytest.mark.parametrize("copy_dim", [0, 4])
 def test_packed_equals_padded_equals_alone(copy_dim: int) -> None:
     model = tiny(copy_dim=copy_dim).model
-    losses = []
-    for batch in (pack(EXAMPLES, 24), pad(EXAMPLES)):
-        logits, targets, places = target_logits(model, batch)
-        losses.append(float(weighted_loss(logits, targets, batch.weights.flatten()[places]).detach()))
+    losses = [float(loss(model, batch).detach()) for batch in (pack(EXAMPLES, 24), pad(EXAMPLES))]
     alone = 0.0
     for tokens, weights in EXAMPLES:
         with torch.no_grad():

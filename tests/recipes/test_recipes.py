@@ -88,7 +88,7 @@ def test_the_demo_recipe_obeys_and_counts_its_looks(tmp_path: Path) -> None:
 
 
 def test_labels_by_cross_fitted_teachers(tmp_path: Path) -> None:
-    config = toy(load_recipe("controllable-tiny"), rows=60).replace(crossfit=True)
+    config = toy(load_recipe("controllable-tiny"), rows=60).replace(crossfit_folds=2)
     run(config, tmp_path)
     record = read_json(tmp_path / "instruct" / "train.json")
     assert 0 <= record["memorisation"]["train"] <= 1
@@ -98,6 +98,11 @@ def test_labels_by_cross_fitted_teachers(tmp_path: Path) -> None:
 def test_parts_of_a_language_model_run_belong_together() -> None:
     with pytest.raises(ValueError, match="belong together"):
         load_recipe("controllable-tiny").replace(sft=None)
+
+
+def test_one_fold_is_refused() -> None:
+    with pytest.raises(ValueError, match="one fold leaves no users to fit on"):
+        load_recipe("controllable-tiny").replace(crossfit_folds=1)
 
 
 @pytest.mark.slow

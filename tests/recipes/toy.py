@@ -29,6 +29,7 @@ def toy(config: RunConfig, *, steps: int = 12, rows: int = 240, real_model: bool
             num_valid_requests=min(12, config.evaluation.num_valid_requests),
         ),
         "validation_points": 20,
+        "crossfit_folds": min(2, config.crossfit_folds),
     }
     if config.llm is not None:
         assert config.instruct is not None

@@ -13,7 +13,6 @@ import pydantic
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from steerec.config import Config
 from steerec.control.request import Request, compile_request
@@ -31,6 +30,14 @@ class DistillationConfig(Config):
     """Weight of the soft loss at a position, against 1 for its hard loss."""
     temperature: pydantic.PositiveFloat = 1.0
     """Divides the teacher's scores; above 1 it is less sure of itself."""
+    listed_weight: float = pydantic.Field(1.0, gt=0, le=1)
+    """Weight of the hard label where it is only the teacher's choice, against 1 for the true next item."""
+    delayed_share: float = pydantic.Field(0.0, ge=0, le=1)
+    """Share of soft-labelled lists whose true next item moves from the first place to a later one, so
+    that what comes next is also learned for when better-liked items are listed already."""
+    own_share: float = pydantic.Field(0.0, ge=0, lt=1)
+    """Share, in the soft labels of later places, of the model's own distribution at the first place, without
+    what is listed before: a list is then the ranking that its first place stands for."""
 
 
 class Teaching(NamedTuple):
@@ -89,14 +96,18 @@ def soft_labels(
     return logits.softmax(dim=-1)
 
 
-def soft_label_loss(logits: Tensor, labels: Tensor, first_item: int) -> Tensor:
-    """Return the summed cross-entropy to soft labels over the item tokens, normalised over the vocabulary.
+def with_own_labels(labels: Tensor, logits: Tensor, first: Tensor, share: float) -> Tensor:
+    """Mix the model's own first-place distribution into the soft labels of later places.
 
     Args:
-        logits: (M, V).
-        labels: (M, N), rows sum to 1.
-        first_item: token of item 0; the N item tokens follow each other.
+        labels: (M, N) of the teacher; 0 at items that are closed or listed before.
+        logits: (M, N) of the item tokens at the same places; no gradient flows through them.
+        first: (M,) row of each list's first place.
+        share: of the model's own distribution, in [0, 1).
+
+    Returns:
+        (M, N), rows sum to 1; first places are left as they are.
     """
-    log_probabilities = functional.log_softmax(logits, dim=-1)[:, first_item : first_item + labels.shape[1]]
-    # items the teacher rules out have probability 0, whatever the model says of them
-    return -(labels * log_probabilities).sum()
+    own = logits.detach()[first].masked_fill(labels == 0, -torch.inf).softmax(dim=-1)
+    later = (first != torch.arange(len(first), device=first.device))[:, None]
+    return torch.where(later, torch.lerp(labels, own, share), labels)

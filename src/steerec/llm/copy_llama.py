@@ -67,9 +67,13 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):  # type: ignore[misc]
         Returns:
             (M, V) float32.
         """
+        return logits.float().scatter_add(1, context, self.item_scores(scores, context))
+
+    def item_scores(self, scores: Tensor, context: Tensor) -> Tensor:
+        """Return the scores with those of tokens that are no items set to 0; both arguments of one shape."""
         first, last = self.config.first_item, self.config.first_item + self.config.num_items
-        is_item = (context >= first) & (context < last)
-        return logits.float().scatter_add(1, context, scores * is_item)
+        is_item: Tensor = (context >= first) & (context < last)
+        return scores * is_item
 
     def forward(
         self,

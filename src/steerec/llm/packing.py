@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from steerec.llm.copy_llama import CopyLlamaForCausalLM
+from steerec.llm.ragged import Ragged, plan_buckets, ragged_attention, supports_ragged
 
 
 class Example(NamedTuple):
@@ -37,6 +37,8 @@ class PackedBatch(NamedTuple):
     """(B, T) int64: number of the sequence within its row; -1 in the padding."""
     places: tuple[tuple[int, int], ...]
     """(row, column) of the first token of every sequence, in the order given."""
+    ragged: Ragged
+    """The same sequences as buckets of like length, for attention."""
     num_tokens: int
     """Tokens that are not padding."""
 
@@ -45,7 +47,7 @@ class PackedBatch(NamedTuple):
         moved = {
             name: getattr(self, name).to(device) for name in ("tokens", "weights", "positions", "segments")
         }
-        return self._replace(**moved)
+        return self._replace(**moved, ragged=self.ragged.to(device))
 
 
 def plan_rows(lengths: Sequence[int], capacity: int) -> list[list[int]]:
@@ -119,8 +121,10 @@ def _lay_out(examples: Sequence[Example], rows: Sequence[Sequence[int]]) -> Pack
             segments[r, start:end] = number
             places[index] = (r, start)
             start = end
-    num_tokens = sum(len(example.tokens) for example in examples)
-    return PackedBatch(tokens, weights, positions, segments, tuple(places), num_tokens)
+    starts = [row * width + column for row, column in places]
+    lengths = [len(example.tokens) for example in examples]
+    ragged = plan_buckets(starts, lengths, len(rows) * width)
+    return PackedBatch(tokens, weights, positions, segments, tuple(places), ragged, sum(lengths))
 
 
 def block_causal_mask(segments: Tensor) -> Tensor:
@@ -137,37 +141,51 @@ def block_causal_mask(segments: Tensor) -> Tensor:
     return torch.tril(same)[:, None]
 
 
-def target_logits(model: Any, batch: PackedBatch) -> tuple[Tensor, Tensor, Tensor]:
+def target_logits(model: Any, batch: PackedBatch, *, masked: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Run a model and apply its head only where a token is predicted with weight.
 
     Args:
         model: a Hugging Face causal model.
         batch: packed sequences.
+        masked: attend under a block-diagonal mask, the slow definition, also where the model's attention can
+            go by buckets.
 
     Returns:
         Logits (M, V) float32 of the M weighted predictions in row-major order, their targets (M,) int64 and
         the flat index (M,) of each *predicted* token in the (B, T) batch.
     """
-    visible = block_causal_mask(batch.segments)  # (B, 1, T, T)
-    states = model.get_decoder()(
-        input_ids=batch.tokens, attention_mask=visible, position_ids=batch.positions, use_cache=False
-    ).last_hidden_state  # (B, T, D)
+    states = _states(model.get_decoder(), batch, masked)  # (B, T, D)
     places = (batch.weights.flatten() > 0).nonzero()[:, 0]  # (M,); the state that predicts stands one before
-    logits = model.get_output_embeddings()(states.flatten(0, 1)[places - 1])  # (M, V)
+    logits = model.get_output_embeddings()(states.flatten(0, 1)[places - 1]).float()  # (M, V)
     if isinstance(model, CopyLlamaForCausalLM):
-        scores = model.copy_scores(states, model.copy_key(states), visible[:, 0])  # (B, T, T)
-        context = batch.tokens[(places - 1) // batch.tokens.shape[1]]  # (M, T)
-        logits = model.add_copies(logits, scores.flatten(0, 1)[places - 1], context)
-    return logits.float(), batch.tokens.flatten()[places], places
+        logits = _add_copies(model, logits, states, batch, places - 1)
+    return logits, batch.tokens.flatten()[places], places
 
 
-def weighted_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted sum of cross-entropies, a scalar.
+def _states(decoder: Any, batch: PackedBatch, masked: bool) -> Tensor:
+    options = {"input_ids": batch.tokens, "position_ids": batch.positions, "use_cache": False}
+    if masked or not supports_ragged(decoder.config):
+        visible = block_causal_mask(batch.segments)  # (B, 1, T, T)
+        states: Tensor = decoder(attention_mask=visible, **options).last_hidden_state
+        return states
+    with ragged_attention(decoder.config):
+        states = decoder(attention_mask=None, ragged=batch.ragged, **options).last_hidden_state
+    return states
 
-    Args:
-        logits: (M, V).
-        targets: (M,) int64.
-        weights: (M,) float32.
-    """
-    losses = functional.cross_entropy(logits, targets, reduction="none")  # (M,)
-    return (losses * weights).sum()
+
+def _add_copies(
+    model: CopyLlamaForCausalLM, logits: Tensor, states: Tensor, batch: PackedBatch, at: Tensor
+) -> Tensor:
+    """Add the copy head's scores to the logits (M, V) of the predictions at flat places (M,)."""
+    prediction = torch.full((batch.tokens.numel(),), -1, dtype=torch.int64, device=at.device)
+    prediction[at] = torch.arange(len(at), device=at.device)  # (B * T,)
+    flat, tokens, keys = states.flatten(0, 1), batch.tokens.flatten(), model.copy_key(states).flatten(0, 1)
+    where, added = [], []
+    for places, valid in batch.ragged.buckets:
+        causal = torch.ones(places.shape[1], places.shape[1], dtype=torch.bool, device=at.device).tril()
+        scores = model.copy_scores(flat[places], keys[places], causal & valid[:, None])  # (S, L, L)
+        wanted = valid & (prediction[places] >= 0)  # (S, L)
+        context = tokens[places][:, None].expand_as(scores)[wanted]  # (R, L)
+        added.append(model.item_scores(scores[wanted], context).flatten())
+        where.append((prediction[places[wanted]][:, None] * logits.shape[1] + context).flatten())
+    return logits.flatten().scatter_add(0, torch.cat(where), torch.cat(added)).view_as(logits)

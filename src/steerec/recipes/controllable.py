@@ -39,7 +39,7 @@ def tiny() -> RunConfig:
     return RunConfig(
         recipe="controllable-tiny",
         paper=PAPER,
-        crossfit=True,
+        crossfit_folds=5,
         validation_points=1000,
         instruct=MixtureConfig(num_rows=30_000, weights={**TASK_WEIGHTS, "next_items": 0.5}),
         llm=TinyConfig(),

@@ -1,0 +1,139 @@
+"""Attention inside each sequence of a packed batch, without computing what a mask would throw away.
+
+A block-diagonal mask costs the square of a row's length; here sequences of like length are gathered into
+buckets and attend among themselves only. `block_causal_mask` is the slow definition it is tested against.
+
+Legend: B rows, T tokens of a row, F = B * T flat places, H heads, D head width, S sequences of a bucket, L
+their longest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+_NAME = "steerec_ragged"
+_FULLEST = 0.8
+"""A bucket takes sequences down to this share of its longest one: little padding, few buckets."""
+
+
+class Bucket(NamedTuple):
+    """Sequences of like length."""
+
+    places: Tensor
+    """(S, L) int64 flat places of their tokens; short ones repeat their first place at the end."""
+    valid: Tensor
+    """(S, L) bool, False at the repeats."""
+
+
+class Ragged(NamedTuple):
+    """Where the sequences of a packed batch lie."""
+
+    buckets: tuple[Bucket, ...]
+    order: Tensor
+    """(F,) int64: flat place f is row `order[f]` of all buckets' valid tokens put one after the other; places
+    in the padding take the first."""
+
+    def to(self, device: torch.device) -> Ragged:
+        """Return the same on a device."""
+        buckets = tuple(Bucket(one.places.to(device), one.valid.to(device)) for one in self.buckets)
+        return Ragged(buckets, self.order.to(device))
+
+
+def plan_buckets(starts: Sequence[int], lengths: Sequence[int], num_places: int) -> Ragged:
+    """Sort sequences into buckets.
+
+    Args:
+        starts: flat place of each sequence's first token.
+        lengths: its tokens.
+        num_places: F.
+
+    Example:
+        >>> plan = plan_buckets([0, 3], [3, 1], 4)
+        >>> [bucket.places.tolist() for bucket in plan.buckets]
+        [[[0, 1, 2]], [[3]]]
+    """
+    remaining = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    buckets, order, filled = [], np.zeros(num_places, np.int64), 0
+    while remaining:
+        longest = lengths[remaining[0]]
+        size = next((n for n, i in enumerate(remaining) if lengths[i] < _FULLEST * longest), len(remaining))
+        chosen, remaining = remaining[:size], remaining[size:]
+        first = np.array([starts[i] for i in chosen])[:, None]
+        valid = np.arange(longest) < np.array([lengths[i] for i in chosen])[:, None]
+        places = first + np.where(valid, np.arange(longest), 0)
+        order[places[valid]] = filled + np.arange(valid.sum())
+        filled += int(valid.sum())
+        buckets.append(Bucket(torch.from_numpy(places), torch.from_numpy(valid)))
+    return Ragged(tuple(buckets), torch.from_numpy(order))
+
+
+def supports_ragged(config: Any) -> bool:
+    """Say whether every layer of a model attends causally to everything before, as buckets do."""
+    return getattr(config, "sliding_window", None) is None and not getattr(config, "layer_types", None)
+
+
+@contextmanager
+def ragged_attention(config: Any) -> Iterator[None]:
+    """Make the layers of a model attend by buckets: they are given as `ragged=` to its decoder.
+
+    Args:
+        config: the decoder's configuration, put back as it was.
+    """
+    before = config._attn_implementation
+    config._attn_implementation = _NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
+
+
+def _attend(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: None, **options: Any
+) -> tuple[Tensor, None]:
+    """Attention function of transformers' interface: (B, H, T, D) each -> (B, T, H, D)."""
+    ragged: Ragged = options.pop("ragged")
+    flat = [states.transpose(1, 2).flatten(0, 1) for states in (query, key, value)]  # (F, H, D) each
+    attend = _by_products if query.device.type == "cpu" else _by_library
+    found = []
+    for places, valid in ragged.buckets:
+        parts = [states[places].transpose(1, 2) for states in flat]  # (S, H, L, D) each
+        found.append(attend(module, *parts, **options)[valid])
+    together = torch.cat(found)[ragged.order]  # (F, H, D)
+    return together.view(query.shape[0], query.shape[2], *together.shape[1:]), None
+
+
+def _by_library(module: Any, query: Tensor, key: Tensor, value: Tensor, **options: Any) -> Tensor:
+    attended: Tensor = sdpa_attention_forward(module, query, key, value, attention_mask=None, **options)[0]
+    return attended
+
+
+def _by_products(module: Any, query: Tensor, key: Tensor, value: Tensor, **options: Any) -> Tensor:
+    """Plain batched products: on a CPU 2 to 8 times faster than torch's fused kernel with its gradient.
+
+    Returns:
+        (S, L, H, D).
+    """
+    if options.get("dropout") or options.get("softcap"):
+        return _by_library(module, query, key, value, **options)
+    length, width = query.shape[2:]
+    groups = query.shape[1] // key.shape[1]
+    key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
+    batch = [states.reshape(-1, length, width) for states in (query, key, value)]  # (S * H, L, D)
+    later = torch.full((length, length), -torch.inf, dtype=query.dtype).triu(1)
+    scale = options.get("scaling") or width**-0.5
+    scores = torch.baddbmm(
+        later.expand(len(batch[0]), -1, -1), batch[0], batch[1].transpose(1, 2), alpha=scale
+    )
+    attended = torch.bmm(scores.softmax(dim=-1), batch[2]).view(*query.shape[:2], length, width)
+    return attended.transpose(1, 2)
+
+
+AttentionInterface.register(_NAME, _attend)
