@@ -150,7 +150,7 @@ def test_history_weight_0_is_the_completion_only_loss() -> None:
 
 
 def test_soft_labels_stand_at_the_items_of_requests_that_leave_the_same_items_open() -> None:
-    lm, rows = tiny(), table().with_columns(target=pl.lit(None, pl.Int32))
+    lm, rows = tiny(), table()
     settings = config(distillation=DistillationConfig(weight=2.0))
     scores = np.random.default_rng(1).normal(size=(64, 8)).astype(np.float32)
     teaching = Teaching(lambda histories, users: scores[: len(users)], shelf())
@@ -178,28 +178,6 @@ def test_soft_labels_stand_at_the_items_of_requests_that_leave_the_same_items_op
     assert float(output.loss_sum.detach()) == pytest.approx(
         float(hard.loss_sum.detach()) + 2 * soft, rel=1e-4
     )
-
-
-def test_a_delayed_target_leaves_its_place_to_softly_learned_items() -> None:
-    lm, rows = tiny(), table().with_columns(target=pl.col("answer_items").list.first())
-    teaching = Teaching(lambda histories, users: np.zeros((len(users), 8), np.float32), shelf())
-    settings = config(distillation=DistillationConfig(delayed_share=1.0, listed_weight=0.25))
-    batches = SftBatches(lm, rows, settings, teacher=teaching)
-    batch = batches(0, 0)
-    free = [int(r) for r in batches.plan[0] if "at_least" not in rows["request"][int(r)]]
-    first = lm.identifier.to_dict()["first_item_id"]
-    told = (batch.packed.tokens.flatten()[batch.soft_places] - first).tolist()
-    weights = batch.packed.weights.flatten()[batch.soft_places].tolist()
-    for r in free:
-        items = rows["answer_items"][r].to_list()
-        listed, told = told[: len(items)], told[len(items) :]
-        weight, weights = weights[: len(items)], weights[len(items) :]
-        assert sorted(listed) == sorted(items)
-        assert listed.index(items[0]) > 0
-        assert [item for item in listed if item != items[0]] == items[1:]
-        assert weight == [1.0 if item == items[0] else 0.25 for item in listed]
-    again = batches(0, 0)
-    assert torch.equal(again.packed.tokens, batch.packed.tokens)
 
 
 def test_distillation_needs_a_teacher_and_atomic_items() -> None:

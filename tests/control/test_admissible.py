@@ -80,6 +80,19 @@ def test_mask_does_not_depend_on_what_was_asked_before() -> None:
             np.testing.assert_array_equal(warm.mask(chosen), Admissible(problem).mask(chosen))
 
 
+def test_requests_that_differ_in_their_items_only_share_their_answers() -> None:
+    """A comedy first; which items are comedies, and how many, plays no part while there are enough."""
+    rng, known = np.random.default_rng(0), []
+    for size in (20, 30, 40):
+        mask = rng.permutation(np.arange(size) < size // 2)
+        quota = Quota(mask=mask, lower=1, upper=1, first=1, last=1, control=0)
+        problem = Problem(count=3, quotas=(quota,), allowed=np.ones(size, np.bool_), work=np.arange(size))
+        admissible = Admissible(problem)
+        np.testing.assert_array_equal(admissible.mask(()), mask)
+        known.append(admissible.open_faces(()))
+    assert known[0] is known[1] is known[2]
+
+
 def test_last_places_are_kept_for_a_rare_set() -> None:
     # Ten items, three of them documentaries; three positions, at least two documentaries.
     mask = np.arange(10) < 3

@@ -27,6 +27,7 @@ FOLDERS = (
     "evaluate",
     "serve",
     "recipes",
+    "bench",
 )
 SUPPORT = {"errors", "config", "seeding", "artifacts", "progress", "loop"}
 # Support modules stand below every folder: they import no folder. A name needed for types only is no import.

@@ -30,14 +30,6 @@ class DistillationConfig(Config):
     """Weight of the soft loss at a position, against 1 for its hard loss."""
     temperature: pydantic.PositiveFloat = 1.0
     """Divides the teacher's scores; above 1 it is less sure of itself."""
-    listed_weight: float = pydantic.Field(1.0, gt=0, le=1)
-    """Weight of the hard label where it is only the teacher's choice, against 1 for the true next item."""
-    delayed_share: float = pydantic.Field(0.0, ge=0, le=1)
-    """Share of soft-labelled lists whose true next item moves from the first place to a later one, so
-    that what comes next is also learned for when better-liked items are listed already."""
-    own_share: float = pydantic.Field(0.0, ge=0, lt=1)
-    """Share, in the soft labels of later places, of the model's own distribution at the first place, without
-    what is listed before: a list is then the ranking that its first place stands for."""
 
 
 class Teaching(NamedTuple):
@@ -94,20 +86,3 @@ def soft_labels(
     for j, item in enumerate(items[:-1]):
         logits[j + 1 :, item] = -torch.inf
     return logits.softmax(dim=-1)
-
-
-def with_own_labels(labels: Tensor, logits: Tensor, first: Tensor, share: float) -> Tensor:
-    """Mix the model's own first-place distribution into the soft labels of later places.
-
-    Args:
-        labels: (M, N) of the teacher; 0 at items that are closed or listed before.
-        logits: (M, N) of the item tokens at the same places; no gradient flows through them.
-        first: (M,) row of each list's first place.
-        share: of the model's own distribution, in [0, 1).
-
-    Returns:
-        (M, N), rows sum to 1; first places are left as they are.
-    """
-    own = logits.detach()[first].masked_fill(labels == 0, -torch.inf).softmax(dim=-1)
-    later = (first != torch.arange(len(first), device=first.device))[:, None]
-    return torch.where(later, torch.lerp(labels, own, share), labels)

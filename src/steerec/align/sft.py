@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from steerec.align.distillation import DistillationConfig, Teaching, open_items, soft_labels, with_own_labels
+from steerec.align.distillation import DistillationConfig, Teaching, open_items, soft_labels
 from steerec.align.dropout import added_dropout
 from steerec.align.examples import BatchPlan, EncodedRows, encode_rows
 from steerec.config import Config
@@ -31,9 +31,8 @@ from steerec.items.identifier import AtomicIdentifier
 from steerec.llm.cross_entropy import SoftTargets, cross_entropies
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.lora import LoraConfig, add_lora, merge_lora
-from steerec.llm.packing import Example, PackedBatch, pack, target_logits
+from steerec.llm.packing import PackedBatch, pack, target_logits
 from steerec.loop import StepOutput, TrainingConfig, TrainingResult, train
-from steerec.seeding import numpy_rng
 
 logger = logging.getLogger("steerec")
 
@@ -74,22 +73,6 @@ class SftBatch:
     """(M,) flat indices into the packed (B, T) tokens of items with soft labels."""
     soft_labels: Tensor
     """(M, N)."""
-    soft_first: Tensor
-    """(M,) which of the M is the first place of the same list."""
-
-
-class _Lesson(NamedTuple):
-    """A row of a batch that is learned from soft labels too."""
-
-    place: int
-    """In the batch."""
-    history: list[int]
-    user: int
-    items: list[int]
-    """The list, in the order to be learned."""
-    target: int | None
-    opened: NDArray[np.bool_]
-    """(N,) items that may be listed, at every position alike."""
 
 
 class SftBatches:
@@ -114,7 +97,6 @@ class SftBatches:
         budget, seed = config.tokens_per_batch, config.training.seed
         self.plan = BatchPlan(lengths=self.encoded.lengths.tolist(), tokens_per_batch=budget, seed=seed)
         self.num_items, self.device = lm.identifier.num_items, next(lm.model.parameters()).device
-        self.first_item = lm.identifier.first_item_id if isinstance(lm.identifier, AtomicIdentifier) else None
         if config.distillation is None:
             return
         if teacher is None or not isinstance(lm.identifier, AtomicIdentifier):
@@ -125,68 +107,49 @@ class SftBatches:
 
     def __call__(self, step: int, micro: int) -> SftBatch:
         """Return micro-batch `micro` of an optimiser step."""
-        number = step * self.config.training.gradient_accumulation_steps + micro
-        chosen = self.plan[number].tolist()
-        examples = [self.encoded.example(row, self.config.history_loss_weight) for row in chosen]
-        lessons = self._lessons(chosen, number)
-        for lesson in lessons:
-            examples[lesson.place] = self._told(examples[lesson.place], chosen[lesson.place], lesson)
+        chosen = self.plan[step * self.config.training.gradient_accumulation_steps + micro]
+        weight = self.config.history_loss_weight
+        examples = [self.encoded.example(int(row), weight) for row in chosen]
         packed = pack(examples, max(self.config.pack_length, max(len(e.tokens) for e in examples)))
-        places, labels, first = (part.to(self.device) for part in self._soft(chosen, packed, lessons))
+        places, labels = self._soft(chosen.tolist(), packed)
         return SftBatch(
-            packed=packed.to(self.device), soft_places=places, soft_labels=labels, soft_first=first
+            packed=packed.to(self.device),
+            soft_places=places.to(self.device),
+            soft_labels=labels.to(self.device),
         )
 
-    def _lessons(self, chosen: list[int], number: int) -> list[_Lesson]:
-        """Return the rows of a batch that get soft labels, their lists in the order to be learned."""
+    def _soft(self, chosen: list[int], packed: PackedBatch) -> tuple[Tensor, Tensor]:
         config, teacher = self.config.distillation, self.teacher
-        if config is None or teacher is None:
-            return []
-        lessons = []
-        for place, encoded in enumerate(chosen):
-            row = self.rows.row(int(self.encoded.source[encoded]), named=True)
-            opened = (
-                None if row["user"] is None else open_items(row["request"], row["history"], teacher.catalog)
-            )
-            if opened is None:
-                continue
-            rng = numpy_rng(self.config.training.seed, STAGE, "delay", number, place)
-            items, target = list(row["answer_items"]), row["target"]
-            if len(items) > 1 and items[0] == target and rng.random() < config.delayed_share:
-                items.insert(int(rng.integers(1, len(items))), items.pop(0))
-            lessons.append(_Lesson(place, row["history"], row["user"], items, target, opened))
-        return lessons
-
-    def _told(self, example: Example, encoded: int, lesson: _Lesson) -> Example:
-        """Return an example with the lesson's order of items, and its weights of hard labels."""
-        assert self.config.distillation is not None
-        assert isinstance(self.first_item, int)
-        tokens, weights = list(example.tokens), list(example.weights)
-        first = int(self.encoded.answer[encoded]) + 1  # slot, item, slot, item, ...
-        for j, item in enumerate(lesson.items):
-            tokens[first + 2 * j] = self.first_item + item
-            if item != lesson.target:
-                weights[first + 2 * j] = self.config.distillation.listed_weight
-        return Example(tuple(tokens), tuple(weights))
-
-    def _soft(
-        self, chosen: list[int], packed: PackedBatch, lessons: list[_Lesson]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        config, teacher = self.config.distillation, self.teacher
-        if config is None or teacher is None or not lessons:
-            nothing = torch.zeros(0, dtype=torch.int64)
-            return nothing, torch.zeros(0, self.num_items), nothing
-        scores = teacher.scores([one.history for one in lessons], [one.user for one in lessons])  # (B, N)
+        open_rows = [] if config is None or teacher is None else self._open(chosen, teacher)
+        if config is None or teacher is None or not open_rows:
+            return torch.zeros(0, dtype=torch.int64), torch.zeros(0, self.num_items)
+        rows = [row for _, row, _ in open_rows]
+        scores = teacher.scores([row["history"] for row in rows], [row["user"] for row in rows])  # (B, N)
         places, labels = [], []
-        for lesson, score in zip(lessons, scores, strict=True):
-            line, column = packed.places[lesson.place]
-            answer = int(self.encoded.answer[chosen[lesson.place]])
-            first = line * packed.tokens.shape[1] + column + answer + 1
-            places.append(torch.arange(first, first + 2 * len(lesson.items), 2))
-            labels.append(soft_labels(score, lesson.items, lesson.opened, config.temperature))
-        lengths = torch.tensor([len(one) for one in places])
-        starts = torch.repeat_interleave(lengths.cumsum(0) - lengths, lengths)
-        return torch.cat(places), torch.cat(labels), starts
+        for (k, row, opened), score in zip(open_rows, scores, strict=True):
+            items = row["answer_items"]
+            line, column = packed.places[k]
+            first = line * packed.tokens.shape[1] + column + int(self.encoded.answer[chosen[k]]) + 1
+            places.append(torch.arange(first, first + 2 * len(items), 2))  # slot, item, slot, item, ...
+            labels.append(soft_labels(score, items, opened, config.temperature))
+        return torch.cat(places), torch.cat(labels)
+
+    def _open(
+        self, chosen: list[int], teacher: Teaching
+    ) -> list[tuple[int, dict[str, Any], NDArray[np.bool_]]]:
+        """Return (place in the batch, row, open items) of the rows that get soft labels."""
+        found = []
+        for k, encoded in enumerate(chosen):
+            row = self.rows.row(self._source(encoded), named=True)
+            if row["user"] is None:
+                continue
+            opened = open_items(row["request"], row["history"], teacher.catalog)
+            if opened is not None:
+                found.append((k, row, opened))
+        return found
+
+    def _source(self, row: int) -> int:
+        return int(self.encoded.source[row])
 
 
 def sft_step(config: SftConfig, first_item: int) -> Callable[[nn.Module, SftBatch], StepOutput]:
@@ -204,11 +167,7 @@ def sft_step(config: SftConfig, first_item: int) -> Callable[[nn.Module, SftBatc
         if len(batch.soft_places):
             assert config.distillation is not None
             rows = torch.searchsorted(places, batch.soft_places)
-            labels = batch.soft_labels
-            if config.distillation.own_share:
-                own = logits[rows, first_item : first_item + labels.shape[1]]
-                labels = with_own_labels(labels, own, batch.soft_first, config.distillation.own_share)
-            soft = SoftTargets(rows, labels, first_item, config.distillation.weight)
+            soft = SoftTargets(rows, batch.soft_labels, first_item, config.distillation.weight)
         losses = cross_entropies(logits, targets, weights, soft)
         metrics = {"hard_loss": float(losses.hard)} | ({"soft_loss": float(losses.soft)} if soft else {})
         return StepOutput(losses.total, float(weights.sum()), metrics, packed.num_tokens)

@@ -2,7 +2,8 @@
 
 Works of one face are interchangeable, so the answer is one bit a face. A face that a known completion (the
 *witness*) uses in the current segment is admissible at once, and so is one that can take the place of a used
-one without breaking a tight row; only the others are solved, and every answer is kept.
+one without breaking a tight row; only the others are solved, and every answer is kept, for all requests of
+the same structure.
 
 Legend: N items, F faces, R rows, G segments, K length of the list.
 """
@@ -10,12 +11,17 @@ Legend: N items, F faces, R rows, G segments, K length of the list.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from steerec.control.cells import Cells, State, cells_of, join_bits
 from steerec.control.feasibility import complete
 from steerec.control.problem import BoolArray, IntArray, Problem
+from steerec.control.twins import twins_of
+
+_SHARED_FACES = 64
+"""Problems of more faces keep their answers to themselves, so that what is shared stays small."""
 
 
 class Admissible:
@@ -24,13 +30,9 @@ class Admissible:
     def __init__(self, problem: Problem) -> None:
         self.cells: Cells = cells_of(problem)
         self._problem = problem
-        self._open: dict[bytes, BoolArray] = {}
+        self._open = _answers(_structure(self.cells)) if self.cells.num_faces <= _SHARED_FACES else {}
         self._kind = _kinds(self.cells)
-        order = np.argsort(problem.work, kind="stable")
-        works, start, times = np.unique(problem.work[order], return_index=True, return_counts=True)
-        self._twins = {
-            int(works[i]): order[start[i] : start[i] + times[i]] for i in np.flatnonzero(times > 1)
-        }
+        self._twins = twins_of(problem.work)
 
     def mask(self, chosen: Sequence[int]) -> BoolArray:
         """Return the items that may come next.
@@ -45,7 +47,7 @@ class Admissible:
         mask = self.item_mask(self.open_faces(chosen))
         for item in chosen:
             mask[item] = False
-            twins = self._twins.get(int(self._problem.work[item]))
+            twins = self._twins.of(int(self._problem.work[item]))
             if twins is not None:
                 mask[twins] = False
         return mask
@@ -100,6 +102,20 @@ class Admissible:
         upper[cells.num_quotas :] = state.upper[cells.num_quotas :]
         relaxed = State(lower=taken.lower, upper=upper, length=taken.length, supply=taken.supply)
         return complete(cells, relaxed, caps=False) is None
+
+
+@lru_cache(maxsize=64)
+def _answers(structure: bytes) -> dict[bytes, BoolArray]:
+    """The answers known for one structure, by state: requests that differ in their items only share them."""
+    del structure  # the key of the cache
+    return {}
+
+
+def _structure(cells: Cells) -> bytes:
+    """Bytes that are equal for two problems only if equal states of theirs have equal answers."""
+    parts = [cells.member.astype(np.int64).ravel(), cells.face_cell, cells.first, cells.last]
+    sizes = [cells.count, cells.num_quotas, cells.start.length.size, *cells.member.shape]
+    return np.concatenate([np.array(sizes), *parts]).tobytes()
 
 
 def _kinds(cells: Cells) -> IntArray:

@@ -19,9 +19,18 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from steerec.control.problem import BoolArray, Cap, IntArray, Problem, Quota
+from steerec.control.signature import (
+    Codes,
+    distinct,
+    find_faces,
+    join_bits,
+    quota_signatures,
+    relabel,
+    with_values,
+)
+from steerec.control.twins import twins_of
 
-_RELABEL_BITS = 40
-_LARGE_CODE = 2**14
+__all__ = ["Cells", "State", "binding_quotas", "build_cells", "cells_of", "join_bits", "relabel"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,8 +56,8 @@ class Cells:
     """The faces, cells, rows and segments of one problem."""
 
     count: int
-    item_face: IntArray
-    """(N,) face of each allowed item, -1 for the others."""
+    item_face: Codes
+    """(N,) face of each allowed item, -1 for the others; in the narrowest integers that hold it."""
     work: IntArray
     """(N,) work of each item."""
     face_cell: IntArray
@@ -160,25 +169,20 @@ def cells_of(problem: Problem) -> Cells:
 
 def build_cells(problem: Problem) -> Cells:
     """Compute the cells of a problem; see the module's docstring."""
-    items = np.flatnonzero(problem.allowed)  # (A,)
-    quotas = [quota for quota in problem.quotas if not _is_vacuous(quota)]
+    quotas = binding_quotas(problem)
     values = [_binding_values(cap, problem) for cap in problem.caps]
-    signature = _signatures(items, quotas, values)  # (A,)
-    face, face_cell, supply = _faces(signature, problem.work[items])
-    num_faces = face_cell.size
-    example = np.zeros(num_faces, dtype=np.int64)
-    example[face] = items
+    signatures = quota_signatures(problem.allowed, [quota.mask for quota in quotas])
+    signatures = with_values(signatures, problem.allowed, values)
+    faces = find_faces(signatures, problem.allowed, problem.work, twins_of(problem.work))
+    num_faces = faces.cell.size
     edges = np.unique([0, problem.count, *(q.first - 1 for q in quotas), *(q.last for q in quotas)])
     segment = np.searchsorted(edges, np.arange(problem.count), side="right") - 1  # (K,)
     cap_rows = sum(number for _, _, number in values)
     member = np.zeros((len(quotas) + cap_rows, num_faces), dtype=np.bool_)
-    for row, quota in enumerate(quotas):
-        member[row] = quota.mask[example]
-    item_face = np.full(problem.num_items, -1, dtype=np.int64)
-    item_face[items] = face
+    member[: len(quotas)] = signatures.member[:, faces.signature]
     pairs, offset = [np.zeros(0, dtype=np.int64)], 0
     for item, value, number in values:
-        pairs.append(np.unique((offset + value) * num_faces + item_face[item]))
+        pairs.append(distinct((offset + value) * num_faces + faces.item_face[item]))
         offset += number
     cap_row, cap_face = np.divmod(np.concatenate(pairs), max(num_faces, 1))
     member[len(quotas) + cap_row, cap_face] = True
@@ -190,9 +194,9 @@ def build_cells(problem: Problem) -> Cells:
     last_segment = edges.size - 2
     return Cells(
         count=problem.count,
-        item_face=item_face,
+        item_face=faces.item_face,
         work=problem.work,
-        face_cell=face_cell,
+        face_cell=faces.cell,
         member=member,
         first=np.array([segment[q.first - 1] for q in quotas] + [0] * cap_rows, dtype=np.int64),
         last=np.array([segment[q.last - 1] for q in quotas] + [last_segment] * cap_rows, dtype=np.int64),
@@ -203,30 +207,15 @@ def build_cells(problem: Problem) -> Cells:
             lower=np.array([quota.lower for quota in quotas] + [0] * cap_rows, dtype=np.int64),
             upper=np.array(upper, dtype=np.int64),
             length=np.diff(edges).astype(np.int64),
-            supply=supply,
+            supply=faces.supply,
         ),
         segment=segment.astype(np.int64),
     )
 
 
-def relabel(codes: IntArray) -> IntArray:
-    """Replace codes >= 0 by 0, 1, 2, ... in the order of their values."""
-    largest = int(codes.max(initial=0))
-    if largest < _LARGE_CODE:  # a look-up table is several times faster than a sort
-        present = np.zeros(largest + 1, dtype=np.bool_)
-        present[codes] = True
-        return np.asarray((np.cumsum(present) - 1)[codes], dtype=np.int64)
-    return np.unique(codes, return_inverse=True)[1].astype(np.int64)
-
-
-def join_bits(bits: BoolArray) -> IntArray:
-    """Number the distinct columns of (R, F) bits: equal columns, equal numbers; returns (F,)."""
-    codes = np.zeros(bits.shape[1], dtype=np.int64)
-    for row in range(bits.shape[0]):
-        if row % _RELABEL_BITS == 0 and row:
-            codes = relabel(codes)
-        codes = 2 * codes + bits[row]
-    return relabel(codes)
+def binding_quotas(problem: Problem) -> list[Quota]:
+    """Return the quotas that can fail, in the order of the rows of the problem's cells."""
+    return [quota for quota in problem.quotas if not _is_vacuous(quota)]
 
 
 def _is_vacuous(quota: Quota) -> bool:
@@ -248,52 +237,3 @@ def _binding_values(cap: Cap, problem: Problem) -> tuple[IntArray, IntArray, int
     number = np.cumsum(binds) - 1
     kept = binds[value]
     return owner[kept], number[value[kept]].astype(np.int64), int(binds.sum())
-
-
-def _signatures(
-    items: IntArray, quotas: Sequence[Quota], values: Sequence[tuple[IntArray, IntArray, int]]
-) -> IntArray:
-    """Number the distinct signatures of the allowed items (A,)."""
-    codes = np.zeros(items.size, dtype=np.int64)
-    if quotas:
-        codes = join_bits(np.stack([quota.mask[items] for quota in quotas]))
-    for owner, value, number in values:
-        if not number:
-            continue
-        order = np.lexsort((value, owner))
-        owner, value = owner[order], value[order]
-        where = np.searchsorted(items, owner)
-        place = np.arange(owner.size) - np.searchsorted(owner, owner)  # j-th value of its item
-        for j in range(int(place.max()) + 1):
-            column = np.zeros(items.size, dtype=np.int64)
-            column[where[place == j]] = value[place == j] + 1
-            codes = relabel(codes * (number + 1) + column)
-    return codes
-
-
-def _faces(signature: IntArray, work: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Faces and cells from the signatures and works (A,) of the allowed items.
-
-    Returns:
-        The face of each item (A,), the cell of each face (F,), the supply of each cell (C,).
-    """
-    twin = np.bincount(work)[work] > 1 if work.size else np.zeros(0, dtype=np.bool_)
-    if not twin.any():
-        supply = np.bincount(signature)
-        return signature, np.arange(supply.size), supply.astype(np.int64)
-    width = int(signature.max()) + 1
-    shown = np.unique(work[twin] * width + signature[twin])
-    owners, start, times = np.unique(shown // width, return_index=True, return_counts=True)
-    group = np.zeros(int(work.max()) + 1, dtype=np.int64)  # 0: not split; else the number of its kind
-    kinds: dict[tuple[int, ...], int] = {}
-    for one in np.flatnonzero(times > 1):
-        kind = tuple((shown[start[one] : start[one] + times[one]] % width).tolist())
-        group[owners[one]] = kinds.setdefault(kind, len(kinds) + 1)
-    face = relabel(group[work] * width + signature)
-    example = np.zeros(int(face.max()) + 1, dtype=np.int64)
-    example[face] = np.arange(face.size)
-    face_kind = group[work[example]]
-    face_cell = relabel(np.where(face_kind == 0, np.arange(example.size), example.size + face_kind))
-    item_of_work = np.full(group.size, -1, dtype=np.int64)
-    item_of_work[work] = np.arange(work.size)
-    return face, face_cell, np.bincount(face_cell[face[item_of_work[item_of_work >= 0]]]).astype(np.int64)

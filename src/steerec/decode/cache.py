@@ -93,6 +93,12 @@ class RaggedCache:
             layer.values = _select(layer.values, self.base, source)
         self.valid = np.concatenate([self.valid, kept], axis=1)
 
+    def repeat(self, copies: int) -> None:
+        """Continue every row in `copies` rows, next to each other."""
+        self._cache.batch_repeat_interleave(copies)
+        self.logits = self.logits.repeat_interleave(copies, dim=0)
+        self.valid = np.repeat(self.valid, copies, axis=0)
+
     def keep_rows(self, rows: IntArray) -> None:
         """Drop all other rows of the batch."""
         index = torch.as_tensor(rows, device=self.device)

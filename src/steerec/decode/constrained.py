@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from steerec.control.admissible import Admissible
 from steerec.control.problem import Problem
+from steerec.decode.batch import Choose, Deadline, ListBatch
 from steerec.decode.beam import Choice, ItemSearch
 from steerec.decode.cache import RaggedCache
 from steerec.decode.outcome import DecodedList
 from steerec.decode.room import check_room
 from steerec.errors import ConfigError
+from steerec.items.trie import IntervalTrie
 
 if TYPE_CHECKING:
     from steerec.llm.language_model import LanguageModel
@@ -37,6 +38,7 @@ def decode_lists(
     teacher_scores: NDArray[np.floating] | None = None,
     weight: float = 0.0,
     wishes: NDArray[np.floating] | None = None,
+    budget_s: float | None = None,
     batch_size: int = 64,
 ) -> list[DecodedList]:
     """Decode one list per prompt, each satisfying its problem.
@@ -54,6 +56,8 @@ def decode_lists(
         teacher_scores: (B, N) finite scores of the teacher, or None.
         weight: nats per unit of score, >= 0; at 0 the scores play no part.
         wishes: (B, N) finite nats added to the items' scores, or None.
+        budget_s: seconds after which no further position is searched: the teacher (scores plus wishes) fills
+            the rest exactly under the request, and `fallback_from` says from where. None: no limit.
         batch_size: requests decoded together, >= 1.
 
     Returns:
@@ -61,9 +65,11 @@ def decode_lists(
 
     Raises:
         RequestError: a list might not fit in the context with its prompt.
-        ConfigError: beam, batch size or weight is out of range, or a score is not finite.
+        ConfigError: beam, batch size, budget or weight is out of range, a score is not finite, or there is a
+            budget and no teacher.
     """
     parts = _parts(teacher_scores, weight, wishes, (len(prompts), lm.identifier.num_items))
+    deadline = _deadline(budget_s, teacher_scores, wishes)
     if beam < 1 or batch_size < 1:
         raise ConfigError(f"beam and batch_size must be at least 1; got {beam} and {batch_size}.")
     for prompt, problem in zip(prompts, problems, strict=True):
@@ -74,9 +80,33 @@ def decode_lists(
     lists: dict[int, DecodedList] = {}
     with torch.inference_mode():
         for rows in _batches(prompts, problems, batch_size):
-            batch = _Batch(lm, [prompts[i] for i in rows], [problems[i] for i in rows])
-            lists |= zip(rows, batch.decode(_additions(parts, rows), beam), strict=True)
+            batch = ListBatch(lm, [prompts[i] for i in rows], [problems[i] for i in rows])
+            search = _beam_search(lm.identifier.trie, _additions(parts, rows), beam)
+            decoded = batch.decode(search, None if deadline is None else deadline.of(rows))
+            lists |= zip(rows, decoded, strict=True)
     return [lists[i] for i in range(len(prompts))]
+
+
+def _beam_search(trie: IntervalTrie, additions: FloatArray | None, beam: int) -> Choose:
+    def choose(cache: RaggedCache, rows: NDArray[np.int64], admissible: NDArray[np.bool_]) -> Choice:
+        added = None if additions is None else additions[rows]
+        return ItemSearch(trie, cache, admissible, added, beam=beam).run()
+
+    return choose
+
+
+def _deadline(
+    budget_s: float | None, scores: NDArray[np.floating] | None, wishes: NDArray[np.floating] | None
+) -> Deadline | None:
+    if budget_s is None:
+        return None
+    if scores is None or not (np.isfinite(budget_s) and budget_s >= 0):
+        raise ConfigError(
+            "A time budget must be a finite number of seconds >= 0 and needs teacher scores to fall back on; "
+            f"got {budget_s} and {'no scores' if scores is None else 'scores'}."
+        )
+    total = np.asarray(scores, np.float64)
+    return Deadline(budget_s, total if wishes is None else total + wishes)
 
 
 def _parts(
@@ -116,53 +146,3 @@ def _batches(prompts: Sequence[Sequence[int]], problems: Sequence[Problem], size
     order = sorted(range(len(prompts)), key=lambda i: (problems[i].count, len(prompts[i]), i))
     for start in range(0, len(order), size):
         yield order[start : start + size]
-
-
-class _Batch:
-    """Requests decoded together; a row leaves when its list is complete."""
-
-    def __init__(
-        self, lm: LanguageModel, prompts: Sequence[Sequence[int]], problems: Sequence[Problem]
-    ) -> None:
-        self._identifier = lm.identifier
-        self._admissible = [Admissible(problem) for problem in problems]
-        self._counts = np.array([problem.count for problem in problems])
-        marker = lm.identifier.marker(1)
-        self._cache = RaggedCache(lm.model, [(*prompt, *marker) for prompt in prompts], pad_id=lm.pad_id)
-        self._items: list[list[int]] = [[] for _ in problems]
-        self._log_probs: list[list[float]] = [[] for _ in problems]
-        self._scores: list[list[float]] = [[] for _ in problems]
-
-    def decode(self, additions: FloatArray | None, beam: int) -> list[DecodedList]:
-        trie = self._identifier.trie
-        rows = np.arange(len(self._counts))
-        for position in range(1, int(self._counts.max()) + 1):
-            masks = np.stack([self._admissible[row].mask(tuple(self._items[row])) for row in rows])
-            added = None if additions is None else additions[rows]
-            choice = ItemSearch(trie, self._cache, masks, added, beam=beam).run()
-            self._append(rows, choice)
-            goes_on = np.flatnonzero(self._counts[rows] > position)
-            if not len(goes_on):
-                break
-            if len(goes_on) < len(rows):
-                self._cache.keep_rows(goes_on)
-                rows = rows[goes_on]
-            leaves = choice.leaves[goes_on]
-            last = trie.tokens[leaves, trie.lengths[leaves] - 1]
-            marker = np.tile(self._identifier.marker(position + 1), (len(rows), 1))
-            self._cache.extend(np.column_stack([last, marker]))
-        return [self._outcome(row) for row in range(len(self._counts))]
-
-    def _append(self, rows: NDArray[np.int64], choice: Choice) -> None:
-        for place, row in enumerate(rows):
-            self._items[row].append(int(choice.items[place]))
-            self._log_probs[row].append(float(choice.log_probs[place]))
-            self._scores[row].append(float(choice.scores[place]))
-
-    def _outcome(self, row: int) -> DecodedList:
-        return DecodedList(
-            items=tuple(self._items[row]),
-            log_probs=tuple(self._log_probs[row]),
-            scores=tuple(self._scores[row]),
-            forwards=self._cache.forwards,
-        )

@@ -13,11 +13,13 @@ class DecodedList:
     """K item indices, best first."""
     log_probs: tuple[float, ...]
     """K raw log-probabilities of each item given the prompt and the items before it: nats, full vocabulary,
-    summed over the item's spellings, without the markers."""
+    summed over the item's spellings, without the markers; fewer than K after a fall-back."""
     scores: tuple[float, ...]
     """K values that the choice maximised: the log-probability plus the teacher term; equal at weight 0."""
     forwards: int
     """Forward passes of the batch that this list was decoded in, the prompt's included."""
+    fallback_from: int | None = None
+    """Position from which the teacher filled the list because time was up; None where the model chose all."""
 
 
 @dataclass(frozen=True, kw_only=True)

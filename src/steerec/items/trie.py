@@ -6,18 +6,23 @@ Legend: N items, L leaves (spellings), D longest spelling in tokens, M nodes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import cached_property
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steerec.errors import DataError
+from steerec.items.trie_build import END, BoolArray, Indices, TrieArrays, build_arrays, pad_spellings
+from steerec.items.trie_file import map_arrays, write_arrays
 
-END = -1
-"""Token of an edge that consumes nothing: its parent's sequence is a spelling and begins longer ones too."""
+__all__ = ["END", "IntervalTrie"]
 
 IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
+
+_FORMAT = "steerec.interval-trie/1"
 
 
 class IntervalTrie:
@@ -25,14 +30,16 @@ class IntervalTrie:
 
     Nodes are numbered level by level, so the children of a node are consecutive numbers, in the order of
     their intervals. A sequence that is a prefix of another ends in a leaf below an edge without tokens.
+    Nothing is ever written to the arrays: an item is removed by masking it, new ones go to a `GrowingTrie`.
 
     Attributes:
-        tokens: (L, D) int64 sequences in sorted order, padded with END.
-        lengths: (L,) int64 number of tokens of each.
-        items: (L,) int64 item that each leaf spells; several leaves may spell one item.
-        low, high: (M,) int64 node covers leaves low..high-1.
-        start, stop: (M,) int64 the node's edge is `tokens[low, start:stop]`.
-        first_child, last_child: (M,) int64 children are nodes first_child..last_child-1.
+        tokens: (L, D) int32 sequences in sorted order, padded with END.
+        lengths: (L,) int16 number of tokens of each (int32 from 32,768 tokens on).
+        items: (L,) int32 item that each leaf spells; several leaves may spell one item.
+        low, high: (M,) int32 node covers leaves low..high-1.
+        start, stop: (M,) as lengths; the node's edge is `tokens[low, start:stop]`.
+        first_child, last_child: (M,) int32 children are nodes first_child..last_child-1.
+        first_token: (M,) int32 first token of each node's edge; END where the edge has none, and at the root.
     """
 
     def __init__(self, spellings: Sequence[Sequence[Sequence[int]]]) -> None:
@@ -44,27 +51,38 @@ class IntervalTrie:
         Raises:
             DataError: an item has no spelling, a spelling is empty, or two items share one.
         """
-        self.num_items = len(spellings)
-        self.tokens, self.lengths, self.items = _sorted_leaves(spellings)
-        self._build()
+        self._adopt(build_arrays(*pad_spellings(spellings), len(spellings)))
 
-    def _build(self) -> None:
-        common = _common_prefix(self.tokens, self.lengths)  # (L,)
-        low, high, start, stop = (np.array([x], np.int64) for x in (0, len(self.items), 0, 0))
-        levels = []
-        count = 1
-        while len(low):
-            inner = (high - low > 1) | (stop < self.lengths[low])
-            child_low, child_high, parent = _split(low, high, stop, inner, common)
-            sizes = np.bincount(parent, minlength=len(low))
-            last = count + np.cumsum(sizes)
-            levels.append((low, high, start, stop, last - sizes, last))
-            count += len(child_low)
-            start = stop[parent]
-            low, high = child_low, child_high
-            stop = _branch_depth(low, high, self.lengths, common)
-        columns = [np.concatenate(parts) for parts in zip(*levels, strict=True)]
-        self.low, self.high, self.start, self.stop, self.first_child, self.last_child = columns
+    @classmethod
+    def from_tokens(
+        cls, tokens: Indices, items: Indices | None = None, *, num_items: int | None = None
+    ) -> Self:
+        """Sort and index spellings that are already laid out as an array.
+
+        Args:
+            tokens: (L, D) token ids >= 0, padded on the right with END; not kept.
+            items: (L,) item that each row spells; None: row i spells item i.
+            num_items: N, where some items may have no spelling at all; None: the largest item is the last
+                one, and each has a spelling.
+
+        Raises:
+            DataError: a row is empty or not padded with END, an item has no spelling, or two items share one.
+
+        Example:
+            >>> IntervalTrie.from_tokens(np.array([[4, 6], [1, -1]])).spelling(0)
+            (1,)
+        """
+        trie = cls.__new__(cls)
+        trie._adopt(build_arrays(tokens, items, num_items))
+        return trie
+
+    def _adopt(self, arrays: TrieArrays) -> None:
+        self._arrays = arrays
+        self.tokens, self.lengths, self.items = arrays.tokens, arrays.lengths, arrays.items
+        self.low, self.high, self.start, self.stop = arrays.low, arrays.high, arrays.start, arrays.stop
+        self.first_child, self.last_child = arrays.child_bounds[:-1], arrays.child_bounds[1:]
+        self.first_token = arrays.first_token
+        self.num_items = len(arrays.item_bounds) - 1
 
     @property
     def num_leaves(self) -> int:
@@ -76,17 +94,16 @@ class IntervalTrie:
         """M, root and leaves included; at most 2L."""
         return len(self.low)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return sum(values.nbytes for values in vars(self._arrays).values())
+
     @cached_property
     def is_leaf(self) -> BoolArray:
         """(M,) whether a node is a complete spelling."""
         leaf: BoolArray = self.first_child == self.last_child
         return leaf
-
-    @cached_property
-    def first_token(self) -> IntArray:
-        """(M,) first token of each node's edge; END where the edge has none (and at the root)."""
-        column = np.minimum(self.start, self.tokens.shape[1] - 1)
-        return np.where(self.start < self.stop, self.tokens[self.low, column], END)
 
     @cached_property
     def is_prefix_free(self) -> bool:
@@ -112,7 +129,7 @@ class IntervalTrie:
     def find(self, sequence: Sequence[int]) -> int | None:
         """Return the leaf that is spelled exactly so, or None."""
         node, position = 0, 0
-        while not self.is_leaf[node]:
+        while self.first_child[node] != self.last_child[node]:
             token = sequence[position] if position < len(sequence) else END
             children = self.children(node)
             place = children.start + int(
@@ -127,24 +144,33 @@ class IntervalTrie:
         return int(self.low[node]) if position == len(sequence) else None
 
     @cached_property
-    def _leaves_by_item(self) -> tuple[IntArray, IntArray]:
-        order = np.argsort(self.items, kind="stable")
-        return order, np.searchsorted(self.items[order], np.arange(self.num_items + 1))
-
-    @cached_property
-    def leaf_nodes(self) -> IntArray:
-        """(L,) node of each leaf."""
-        nodes = np.empty(self.num_leaves, np.int64)
+    def leaf_nodes(self) -> Indices:
+        """(L,) int32 node of each leaf."""
+        nodes = np.empty(self.num_leaves, np.int32)
         nodes[self.low[self.is_leaf]] = np.flatnonzero(self.is_leaf)
         return nodes
 
-    def leaves(self, item: int) -> IntArray:
+    def leaves(self, item: int) -> Indices:
         """Return the leaves that spell an item, ascending."""
-        order, bounds = self._leaves_by_item
-        return order[bounds[item] : bounds[item + 1]]
+        bounds = self._arrays.item_bounds
+        return self._arrays.item_leaves[bounds[item] : bounds[item + 1]]
+
+    def leaves_of(self, items: Indices) -> IntArray:
+        """Return the leaves that spell any of `items` (I,), ascending.
+
+        Args:
+            items: distinct items >= 0; those from `num_items` on are spelled elsewhere and have none here.
+        """
+        own = items[items < self.num_items]
+        first = self._arrays.item_bounds[own].astype(np.int64)
+        sizes = self._arrays.item_bounds[own + 1] - first
+        place = np.repeat(first - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
+        return np.sort(self._arrays.item_leaves[place]).astype(np.int64)
 
     def ranks(self, items: BoolArray) -> IntArray:
         """Count admissible leaves before each leaf, so that any interval is counted by one difference.
+
+        The slow definition of `decode.mask`; it takes 8 bytes a leaf and row.
 
         Args:
             items: (..., N) bool, admissible items.
@@ -156,58 +182,24 @@ class IntervalTrie:
         np.cumsum(items[..., self.items], axis=-1, out=ranks[..., 1:])
         return ranks
 
+    def save(self, path: Path) -> None:
+        """Write the trie as one safetensors file."""
+        write_arrays(Path(path), vars(self._arrays), {"format": _FORMAT})
 
-def _sorted_leaves(spellings: Sequence[Sequence[Sequence[int]]]) -> tuple[IntArray, IntArray, IntArray]:
-    leaves: dict[tuple[int, ...], int] = {}
-    for item, forms in enumerate(spellings):
-        if not forms or not all(forms):
-            raise DataError(f"Item {item} has {'an empty' if forms else 'no'} spelling; each needs tokens.")
-        for form in forms:
-            other = leaves.setdefault(tuple(form), item)
-            if other != item:
-                raise DataError(
-                    f"Items {other} and {item} are both spelled {tuple(form)}: a spelling names one item. "
-                    "Tell the items apart by an attribute or by their id."
-                )
-    if not leaves:
-        raise DataError("A trie needs at least one item.")
-    lengths = np.array([len(form) for form in leaves], np.int64)
-    tokens = np.full((len(leaves), lengths.max()), END, np.int64)
-    tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = [token for form in leaves for token in form]
-    order = np.lexsort(tokens.T[::-1])
-    return tokens[order], lengths[order], np.fromiter(leaves.values(), np.int64)[order]
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Map a saved trie into memory; pages are read when they are looked at.
 
-
-def _common_prefix(tokens: IntArray, lengths: IntArray) -> IntArray:
-    """(L,) tokens that a leaf shares with the leaf before it; 0 for the first."""
-    common = np.zeros(len(tokens), np.int64)
-    same = (tokens[1:] == tokens[:-1]) & (tokens[1:] != END)
-    common[1:] = np.cumprod(same, axis=1).sum(axis=1)
-    assert (common[1:] < lengths[1:]).all(), "equal sequences were removed before sorting"
-    return common
-
-
-def _branch_depth(low: IntArray, high: IntArray, lengths: IntArray, common: IntArray) -> IntArray:
-    """Depth at which each interval branches: the least common prefix inside it, or the leaf's length."""
-    depth = lengths[low]
-    many = high - low > 1
-    if many.any():
-        # reduceat takes (from, to) pairs; the even results are the intervals, the pad allows to == L
-        pairs = np.stack([low[many] + 1, high[many]], axis=1).ravel()
-        padded = np.append(common, np.iinfo(np.int64).max)
-        depth[many] = np.minimum.reduceat(padded, pairs)[::2]
-    return depth
-
-
-def _split(
-    low: IntArray, high: IntArray, stop: IntArray, inner: BoolArray, common: IntArray
-) -> tuple[IntArray, IntArray, IntArray]:
-    """Cut each inner interval where neighbours share no more than `stop` tokens; (low, high, parent)."""
-    sizes = np.where(inner, high - low, 0)
-    parent = np.repeat(np.arange(len(low)), sizes)
-    leaf = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes) + low[parent]
-    begins = (leaf == low[parent]) | (common[leaf] <= stop[parent])
-    child_low, child_parent = leaf[begins], parent[begins]
-    following = np.append(child_low[1:], 0)
-    ends_parent = np.append(child_parent[1:] != child_parent[:-1], True)
-    return child_low, np.where(ends_parent, high[child_parent], following), child_parent
+        Raises:
+            DataError: the file is missing or is not what `save` wrote.
+        """
+        arrays, metadata = map_arrays(Path(path))
+        names = {field.name for field in fields(TrieArrays)}
+        if metadata.get("format") != _FORMAT or set(arrays) != names:
+            raise DataError(
+                f"{path} is no trie: its format is {metadata.get('format')!r}, and {_FORMAT!r} is needed. "
+                "Write it anew with IntervalTrie.save."
+            )
+        trie = cls.__new__(cls)
+        trie._adopt(TrieArrays(**arrays))
+        return trie

@@ -10,7 +10,7 @@ their longest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,18 +81,24 @@ def supports_ragged(config: Any) -> bool:
 
 
 @contextmanager
-def ragged_attention(config: Any) -> Iterator[None]:
-    """Make the layers of a model attend by buckets: they are given as `ragged=` to its decoder.
+def attention_of(config: Any, name: str) -> Iterator[None]:
+    """Make the layers of a model attend by a registered function.
 
     Args:
         config: the decoder's configuration, put back as it was.
+        name: as registered with transformers' `AttentionInterface`.
     """
     before = config._attn_implementation
-    config._attn_implementation = _NAME
+    config._attn_implementation = name
     try:
         yield
     finally:
         config._attn_implementation = before
+
+
+def ragged_attention(config: Any) -> AbstractContextManager[None]:
+    """Make the layers of a model attend by buckets: they are given as `ragged=` to its decoder."""
+    return attention_of(config, _NAME)
 
 
 def _attend(

@@ -45,7 +45,7 @@ def tiny() -> RunConfig:
         llm=TinyConfig(),
         sft=SftConfig(
             training=TrainingConfig(
-                max_steps=800,
+                max_steps=1200,
                 learning_rate=2e-3,
                 weight_decay=0.01,
                 adam_beta2=0.98,

@@ -1,0 +1,1 @@
+"""Costs measured on synthetic worlds of any size: the trie and its masks."""
