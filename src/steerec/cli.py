@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Bring data in and look at it.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+bench_app = typer.Typer(help="Measure speed, as ratios in one run.", no_args_is_help=True)
+app.add_typer(bench_app, name="bench")
 _INTERRUPTED = 130  # what typer exits with after Ctrl-C
 out = Console()
 err = Console(stderr=True)
@@ -35,6 +37,7 @@ Setting = Annotated[
 ]
 OutFolder = Annotated[Path | None, typer.Option("--out", help="Folder of the run; default runs/RECIPE.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
+ReportFile = Annotated[Path | None, typer.Option("--out", help="Write the report as JSON.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -191,6 +194,12 @@ def recommend(
         Path | None, typer.Option(help="Parquet or CSV with user_id: a list for each, from stored histories.")
     ] = None,
     out_file: Annotated[Path | None, typer.Option("--out", help="Where the lists of --users go.")] = None,
+    budget_s: Annotated[
+        float | None,
+        typer.Option(
+            "--budget", metavar="SECONDS", help="Decoding time after which the teacher fills the rest."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Recommend for one history, or off-line for a file of users."""
@@ -213,7 +222,7 @@ def recommend(
         written = recommend_users(engine, users, asked, out_file or Path("lists.parquet"))
         out.print(escape(f"{written:,} lists written to {out_file or 'lists.parquet'}."), soft_wrap=True)
         return
-    answer = engine.recommend(history=history or [], request=asked)
+    answer = engine.recommend(history=history or [], request=asked, budget_s=budget_s)
     if as_json:
         print(answer.to_json())
     else:
@@ -226,6 +235,53 @@ def _read(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise RequestError(f"The request file {path} cannot be read: {reason}.") from None
+
+
+@bench_app.command("decode")
+def bench_decode(settings: Setting = None, report_file: ReportFile = None) -> None:
+    """Our decoders against transformers' generate: lists per second, passes, shares of time, memory."""
+    from steerec.bench.decode import DecodeBenchConfig
+    from steerec.bench.decode import bench_decode as run_bench
+    from steerec.bench.tables import decode_table
+    from steerec.config import override
+
+    report = run_bench(override(DecodeBenchConfig(), settings or []))
+    _report(report, report_file)
+    out.print(decode_table(report))
+
+
+@bench_app.command("search")
+def bench_search(run_folder: RunFolder, report_file: ReportFile = None) -> None:
+    """Free, token by token, item beam: NDCG@10 of one run's model on validation, with paired intervals."""
+    from steerec.bench.search import bench_search as run_bench
+    from steerec.bench.tables import search_table
+
+    report = run_bench(run_folder)
+    _report(report, report_file)
+    out.print(search_table(report))
+
+
+@bench_app.command("trie")
+def bench_trie(
+    largest: Annotated[int, typer.Option(help="Largest number of items; from 1,000 in powers of ten.")] = 10
+    ** 6,
+    report_file: ReportFile = None,
+) -> None:
+    """Tries and the moving mask: build, memory, request set-up and step cost against the number of items."""
+    from steerec.bench.trie import bench_trie as run_bench
+    from steerec.bench.trie import render
+
+    sizes = [10**power for power in range(3, 9) if 10**power <= largest]
+    report = run_bench(sizes)
+    _report(report, report_file)
+    out.print(render(report))
+
+
+def _report(report: dict[str, Any], path: Path | None) -> None:
+    from steerec.artifacts import write_json
+
+    if path is not None:
+        write_json(path, report)
 
 
 @data_app.command("import")

@@ -108,7 +108,7 @@ def test_a_deadline_between_batches_leaves_the_first_batch_to_the_model(
     lm, _, _, scores = requests(1, count=4)
     begun, problems = [[12, 11], [13, 11], [14, 11], [15, 11]], [free_problem(N, 2)] * 4
     monkeypatch.setattr(batch.time, "monotonic", Clock(lm.model).monotonic)
-    lists = decode_lists(lm, begun, problems, teacher_scores=scores, budget_s=2.0, batch_size=2)
+    lists = decode_lists(lm, begun, problems, teacher_scores=scores, budget_s=2.5, batch_size=2)
     assert [one.fallback_from for one in lists] == [None, None, 1, 1]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,14 @@ from steerec.errors import ConfigError, InfeasibleRequest
 GROUPS = range(12)
 SIZE = 24
 Patch = pytest.MonkeyPatch
+
+
+@pytest.fixture(autouse=True)
+def _fresh_answers() -> Iterator[None]:
+    """Answers that requests share are forgotten before and after a test: a bug must not outlive it."""
+    admissible._answers.cache_clear()
+    yield
+    admissible._answers.cache_clear()
 
 
 def is_caught(search: str) -> bool:
@@ -175,6 +183,10 @@ def unlike_states_share_an_answer(patch: Patch) -> None:
     patch.setattr(State, "key", lambda self: self.length.tobytes())
 
 
+def unlike_problems_share_their_answers(patch: Patch) -> None:
+    patch.setattr(admissible, "_structure", lambda cells: bytes([cells.num_faces]))
+
+
 def counts_miss_the_last_leaf(patch: Patch) -> None:
     recount(patch, lambda low, high: (low, np.maximum(low, high - 1)))
 
@@ -219,6 +231,7 @@ FAULTS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     swaps_are_not_checked: BOTH,
     a_stale_answer_is_given: BOTH,
     unlike_states_share_an_answer: ("diverse", "samples"),
+    unlike_problems_share_their_answers: BOTH,
     counts_miss_the_last_leaf: ("walk", "adapter"),
     counts_reach_one_leaf_too_far: ("walk", "adapter"),
     copies_of_a_path_share_their_items: ("adapter",),

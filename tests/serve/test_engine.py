@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from pathlib import Path
@@ -430,3 +431,20 @@ def test_a_language_model_obeys_too(split: Split, teacher: Floor) -> None:
     together = heavy.recommend(history(split), request)
     assert [item.item_id for item in together.items] == [item.item_id for item in alone.items]
     assert answers[0].certificate.items != alone.certificate.items
+
+
+def test_when_time_is_up_the_teacher_fills_the_list_and_the_certificate_says_so(
+    split: Split, teacher: Floor
+) -> None:
+    lm = build_tiny(split.catalog, PHRASINGS, tiny_shape(context_length=256))
+    engine = Recommender(split.catalog, teacher, lm, beam=4)
+    late = engine.recommend(history(split), REQUEST, budget_s=0.0)
+    assert late.certificate.satisfied
+    assert late.certificate.fallback_from == "language model, from position 1: its time was up"
+    alone = Recommender(split.catalog, teacher).recommend(history(split), REQUEST)
+    assert [item.item_id for item in late.items] == [item.item_id for item in alone.items]
+    console = Console(width=160, file=io.StringIO())
+    console.print(late.render())
+    assert "its time was up" in console.file.getvalue()  # type: ignore[attr-defined]
+    in_time = engine.recommend(history(split), REQUEST, budget_s=1000.0)
+    assert in_time.certificate.fallback_from is None

@@ -106,16 +106,15 @@ class _Request:
         self._large: dict[int, Words] = {}
         if cells.num_faces > self._member.shape[1]:
             _ = self._faces  # a cap can close a face alone, so its leaves are found now, not in a step
+        for one in np.eye(2, dtype=np.bool_) if self._member.shape[1] == 2 else ():
+            self._lay_out(one[self._class]).children(trie, 0)  # one quota: it opens both sides, or either
 
     def view(self, chosen: tuple[int, ...]) -> View:
         """Return the admissible leaves after `chosen`."""
         faces = self.admissible.open_faces(chosen)
-        known = faces.tobytes()
-        if known not in self._opened:
-            self._opened[known] = self._open(faces)
-        opened = self._opened[known]
+        opened = self._lay_out(faces)
         used = self._used(chosen, faces)
-        return replace(opened, minus=np.append(opened.minus, used)) if used.size else opened
+        return replace(opened, used=used) if used.size else opened
 
     def _used(self, chosen: tuple[int, ...], faces: BoolArray) -> IntArray:
         """Leaves of the used works' items that are open, and so are counted."""
@@ -128,11 +127,17 @@ class _Request:
         shown = self.admissible.cells.item_face[own]
         return self._trie.leaves_of(own[(shown >= 0) & faces[shown]])
 
+    def _lay_out(self, faces: BoolArray) -> View:
+        """Return the leaves of open faces (F,)."""
+        known = faces.tobytes()
+        if known not in self._opened:
+            self._opened[known] = self._open(faces)
+        return self._opened[known]
+
     def _open(self, faces: BoolArray) -> View:
-        """Lay open faces (F,) out over the leaves."""
         none = np.zeros(0, np.int64)
         if not faces.any():
-            return View(bits=None, key=b"", minus=none, plus=none)
+            return View(bits=None, key=b"", minus=none, plus=none, used=none, wide={})
         classes, wrong = self._nearest_classes(faces)
         large = wrong[self._faces.sizes[wrong] * _FEW > self._trie.num_leaves] if wrong.size else wrong
         small = np.setdiff1d(wrong, large)
@@ -143,11 +148,11 @@ class _Request:
             layout = self._member.shape[1].to_bytes(4, "little") + self._member.tobytes() + classes.tobytes()
             key = b"".join([self._cut_key, *self._keys, layout])
             bits = self._cache.ranked(key, lambda: self._words(classes))
-        minus = self._blocked[bits.holds(self._blocked)]
-        if not small.size:
-            return View(bits=bits, key=key, minus=minus, plus=none)
-        minus = np.append(minus, self._faces.joined(small[~faces[small]]))
-        return View(bits=bits, key=key, minus=minus, plus=self._faces.joined(small[faces[small]]))
+        minus, plus = self._blocked[bits.holds(self._blocked)], none
+        if small.size:
+            minus = np.sort(np.append(minus, self._faces.joined(small[~faces[small]])))
+            plus = np.sort(self._faces.joined(small[faces[small]]))
+        return View(bits=bits, key=key, minus=minus, plus=plus, used=none, wide={})
 
     def _nearest_classes(self, faces: BoolArray) -> tuple[BoolArray, IntArray]:
         """Classes (C,) that are open but for fewer than half of their leaves, and the faces that differ."""

@@ -21,6 +21,8 @@ BoolArray = NDArray[np.bool_]
 
 _WIDE = 256
 """A node with more children keeps what its bitsets say of them."""
+_KEPT = 16
+"""Wide nodes that a view keeps for itself; the root is always the first."""
 
 
 class Window(Protocol):
@@ -69,14 +71,44 @@ class LeafRanks:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class View:
-    """The admissible leaves of one row: `bits` without the positions `minus`, and those of `plus`."""
+    """The admissible leaves of one row: `bits` without `minus`, with `plus`, without what is used."""
 
     bits: RankedBits | None
     """None where nothing is admissible."""
     key: bytes
     """Names the contents of `bits`."""
     minus: IntArray
+    """Leaves of `bits` that are not admissible, ascending."""
     plus: IntArray
+    """Admissible leaves that `bits` lacks, ascending."""
+    used: IntArray
+    """Leaves of works that the list already holds, among the others; they change with every item."""
+    wide: dict[int, IntArray]
+    """Admissible children of a few wide nodes, used ones included; shared by views that differ in `used`."""
+
+    def count(self, low: IntArray, high: IntArray) -> IntArray:
+        """Return the number of admissible leaves in each interval (I,), used ones included."""
+        assert self.bits is not None
+        return self.bits.count(low, high) - _inside(self.minus, low, high) + _inside(self.plus, low, high)
+
+    def children(self, trie: IntervalTrie, node: int) -> IntArray:
+        """Return the admissible children of a node, used ones included; do not write to them."""
+        bits = self.bits
+        if bits is None:
+            return np.zeros(0, np.int64)
+        if node in self.wide:
+            return self.wide[node]
+        first, last = int(trie.first_child[node]), int(trie.last_child[node])
+        low, high = trie.low[first:last], trie.high[first:last]
+        found: IntArray = leaf_bits_of(trie).nodes(
+            self.key, node, lambda: (first + np.flatnonzero(bits.count(low, high))).astype(np.int32)
+        )
+        touched = _touched(np.concatenate([self.minus, self.plus]), low, high)
+        if touched.size:
+            found = _revised(found, first + touched, self.count(low[touched], high[touched]) > 0)
+        if len(self.wide) < _KEPT:
+            self.wide[node] = found
+        return found
 
 
 class RankedWindow:
@@ -84,13 +116,13 @@ class RankedWindow:
 
     def __init__(self, trie: IntervalTrie, views: Sequence[View]) -> None:
         """Take the view of each row."""
-        self._trie, self._views, self._cache = trie, views, leaf_bits_of(trie)
+        self._trie, self._views = trie, views
         self._stride = trie.num_leaves + 1
         sets = {id(view.bits): view.bits for view in views if view.bits is not None}
         numbers = {key: number for number, key in enumerate(sets)}
         self._bits = list(sets.values())
         self._group = np.array([numbers.get(id(view.bits), -1) for view in views], np.int64)  # (B,)
-        self._minus = self._keys([view.minus for view in views])
+        self._minus = self._keys([np.append(view.minus, view.used) for view in views])
         self._plus = self._keys([view.plus for view in views])
 
     def _keys(self, positions: Sequence[IntArray]) -> IntArray:
@@ -132,32 +164,36 @@ class RankedWindow:
         return places[order], np.concatenate([child, *parts])[order]
 
     def _wide_children(self, row: int, node: int) -> IntArray:
-        """Admissible children of a node that has many: those of the bitset are known, a few are looked at."""
+        """Admissible children of a node that has many: what is kept of them, without those just used up."""
         trie, view = self._trie, self._views[row]
-        bits = view.bits
-        if bits is None:
-            return np.zeros(0, np.int64)
+        found = view.children(trie, node)
         first, last = int(trie.first_child[node]), int(trie.last_child[node])
         low, high = trie.low[first:last], trie.high[first:last]
-        found = self._cache.nodes(
-            view.key, node, lambda: (first + np.flatnonzero(bits.count(low, high))).astype(np.int32)
-        )
-        begin = row * self._stride
-        ends = [begin + int(low[0]), begin + int(high[-1])]
-        moved = [keys[slice(*np.searchsorted(keys, ends))] - begin for keys in (self._minus, self._plus)]
-        leaves = np.concatenate(moved).astype(low.dtype)  # of one type, or all of `low` is converted
-        if not leaves.size:
+        touched = _touched(view.used, low, high)
+        if not touched.size:
             return found
-        touched = np.unique(np.searchsorted(low, leaves, side="right") - 1)
-        alive = self.counts(np.full(touched.size, row), low[touched], high[touched]) > 0
-        touched += first
-        if moved[1].size:
-            found = np.union1d(found, touched[alive])
-        if alive.all():
-            return found
-        dead = touched[~alive].astype(found.dtype)
-        place, behind = np.searchsorted(found, dead), np.searchsorted(found, dead, side="right")
-        return np.delete(found, place[behind > place])
+        left = self.counts(np.full(touched.size, row), low[touched], high[touched])
+        return _revised(found, first + touched, left > 0)
+
+
+def _touched(leaves: IntArray, low: IntArray, high: IntArray) -> IntArray:
+    """Which of the touching intervals (I,) hold one of some leaves, ascending."""
+    inside = leaves[(leaves >= low[0]) & (leaves < high[-1])].astype(
+        low.dtype
+    )  # of one type: no copy of `low`
+    return np.unique(np.searchsorted(low, inside, side="right") - 1).astype(np.int64)
+
+
+def _revised(found: IntArray, nodes: IntArray, alive: BoolArray) -> IntArray:
+    """Take nodes out of ascending `found` where they are not alive, and in where they are."""
+    nodes = nodes.astype(found.dtype)
+    place, behind = np.searchsorted(found, nodes), np.searchsorted(found, nodes, side="right")
+    held = behind > place
+    if (held & ~alive).any():
+        found = np.delete(found, place[held & ~alive])
+    if (alive & ~held).any():
+        found = np.union1d(found, nodes[alive & ~held])
+    return found
 
 
 def _counted_children(

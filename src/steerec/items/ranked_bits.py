@@ -19,7 +19,6 @@ Indices = NDArray[Any]
 _LITTLE = sys.byteorder == "little"
 _WORD = 64
 _SHIFT, _LAST = 6, 63  # position >> 6 is its word, position & 63 its bit
-_BELOW = (np.uint64(1) << np.arange(_WORD, dtype=np.uint64)) - np.uint64(1)  # (64,) all bits before bit k
 
 
 def pack(bits: BoolArray) -> Words:
@@ -53,7 +52,7 @@ class RankedBits:
     def __init__(self, words: Words) -> None:
         """Count packed words (W,); they are kept and must not change."""
         self.words = words
-        self._before = np.zeros(len(words), np.uint32)  # (W,) set bits before each word
+        self._before = np.zeros(len(words), np.int32)  # (W,) set bits before each word
         np.cumsum(np.bitwise_count(words[:-1]), out=self._before[1:])
 
     @classmethod
@@ -71,24 +70,28 @@ class RankedBits:
         """Set bits in all."""
         return int(self._before[-1]) + int(np.bitwise_count(self.words[-1]))
 
-    def rank(self, positions: Indices) -> IntArray:
-        """Return the number of set bits before each position (I,), 0 <= position <= L."""
-        word = positions >> _SHIFT
-        inside = self.words[word] & _BELOW[positions & _LAST]
-        ranks: IntArray = self._before[word].astype(np.int64) + np.bitwise_count(inside)
-        return ranks
+    def rank(self, positions: Indices) -> Indices:
+        """Return the number of set bits before each position (I,), 0 <= position <= L, as int32."""
+        place = positions.astype(np.intp)  # once: every look-up would convert narrower ones anew
+        word = place >> _SHIFT
+        inside = self.words[word]
+        inside <<= np.uint64(1)  # in two steps, since shifting by 64 is not defined
+        inside <<= (~place & _LAST).view(np.uint64)
+        before: Indices = self._before[word]
+        before += np.bitwise_count(inside)
+        return before
 
     def count(self, low: Indices, high: Indices) -> IntArray:
         """Return the number of set bits among positions low..high-1 of each interval (I,)."""
         before = self.rank(low)
         if len(low) < 2:
-            return self.rank(high) - before
+            return np.subtract(self.rank(high), before, dtype=np.int64)
         # children of one node touch: an interval's end is the next one's beginning
-        upto = np.empty_like(before)
-        upto[:-1] = before[1:]
+        counts = np.empty(len(low), np.int64)
+        np.subtract(before[1:], before[:-1], out=counts[:-1])
         apart = np.flatnonzero(np.append(high[:-1] != low[1:], True))
-        upto[apart] = self.rank(high[apart])
-        return upto - before
+        counts[apart] = self.rank(high[apart]) - before[apart]
+        return counts
 
     def holds(self, positions: Indices) -> BoolArray:
         """Return whether each position (I,) is set."""

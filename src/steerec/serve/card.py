@@ -45,6 +45,8 @@ def certificate_card(certificate: Certificate) -> RenderableType:
     lines.append(Text(f"{len(certificate.items)} items, {repeats}, {_seen(certificate)}", style="dim"))
     if certificate.broken_rules:
         lines.append(Text("broken: " + ", ".join(certificate.broken_rules), style="red"))
+    if certificate.fallback_from is not None:
+        lines.append(Text(f"teacher instead of {certificate.fallback_from}", style="yellow"))
     if certificate.unplaced:
         lines.append(Text("not understood: " + "; ".join(certificate.unplaced), style="yellow"))
     title = "certificate: satisfied" if certificate.satisfied else "certificate: NOT satisfied"

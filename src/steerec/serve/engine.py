@@ -81,6 +81,16 @@ class Recommendation:
         return recommendation_card(self)
 
 
+class _Decoded(NamedTuple):
+    items: list[int]
+    scores: list[float]
+    fallback_from: str | None
+
+
+def _fallback(position: int | None) -> str | None:
+    return None if position is None else f"language model, from position {position}: its time was up"
+
+
 class Recommender:
     """A finished run. Without a language model it answers with the teacher under exact control.
 
@@ -127,12 +137,20 @@ class Recommender:
             lm = LanguageModel.from_pretrained(folder / serving["language_model"])
         return cls(catalog, teacher, lm, weight=serving["weight"], beam=serving["beam"], folder=folder)
 
-    def recommend(self, history: Sequence[str] = (), request: Request | str | None = None) -> Recommendation:
+    def recommend(
+        self,
+        history: Sequence[str] = (),
+        request: Request | str | None = None,
+        *,
+        budget_s: float | None = None,
+    ) -> Recommendation:
         """Answer one request.
 
         Args:
             history: titles or ids of what the user has seen, oldest first.
             request: a `Request`, a sentence, or None for ten recommendations.
+            budget_s: seconds for decoding, after which the teacher fills the rest of the list, exactly under
+                the request; the certificate then says so in `fallback_from`. None: no limit.
 
         Returns:
             The list with its certificate.
@@ -142,29 +160,37 @@ class Recommender:
             RequestError: a candidate, excluded item, column or value is unknown. Unknown items of the history
                 are left out with a warning.
         """
-        return self.recommend_batch([history], [request])[0]
+        return self.recommend_batch([history], [request], budget_s=budget_s)[0]
 
     def recommend_batch(
-        self, histories: Sequence[Sequence[str]], requests: Sequence[Request | str | None]
+        self,
+        histories: Sequence[Sequence[str]],
+        requests: Sequence[Request | str | None],
+        *,
+        budget_s: float | None = None,
     ) -> list[Recommendation]:
         """Answer many requests in one pass; same arguments, one of each per answer."""
         if len(histories) != len(requests):
             raise RequestError(f"{len(histories)} histories and {len(requests)} requests: give one of each.")
         past = [self._past(history) for history in histories]
-        return self.answer(past, requests)
+        return self.answer(past, requests, budget_s=budget_s)
 
     def answer(
-        self, past: Sequence[Sequence[int]], requests: Sequence[Request | str | None]
+        self,
+        past: Sequence[Sequence[int]],
+        requests: Sequence[Request | str | None],
+        *,
+        budget_s: float | None = None,
     ) -> list[Recommendation]:
-        """Answer requests for histories given as item indices."""
+        """Answer requests for histories given as item indices; the budget is for all of them together."""
         if not requests:
             return []
         read = [self._understand(request) for request in requests]
         problems = [self._compile(request, seen) for (request, _, _), seen in zip(read, past, strict=True)]
-        lists = self._lists(past, read, problems)
+        lists = self._lists(past, read, problems, budget_s)
         return [
-            self._recommendation(items, scores, request, words, unplaced, seen)
-            for (items, scores), (request, words, unplaced), seen in zip(lists, read, past, strict=True)
+            self._recommendation(one, request, words, unplaced, seen)
+            for one, (request, words, unplaced), seen in zip(lists, read, past, strict=True)
         ]
 
     def refuse(self, seen: Sequence[int], request: Request | str | None) -> None:
@@ -199,7 +225,8 @@ class Recommender:
         past: Sequence[Sequence[int]],
         read: Sequence[tuple[Request, str | None, list[str]]],
         problems: Sequence[Problem],
-    ) -> list[tuple[list[int], list[float]]]:
+        budget_s: float | None,
+    ) -> list[_Decoded]:
         histories = [np.asarray(seen, dtype=np.int64) for seen in past]
         scores = self.teacher.scores(histories)  # (B, N)
         wished = np.stack([wishes(request, self.catalog) for request, _, _ in read])  # (B, N)
@@ -209,7 +236,7 @@ class Recommender:
             totals = scores + wished
             lists = [best_list(problem, row) for problem, row in zip(problems, totals, strict=True)]
             return [
-                ([int(i) for i in items], [float(row[i]) for i in items])
+                _Decoded([int(i) for i in items], [float(row[i]) for i in items], None)
                 for items, row in zip(lists, totals, strict=True)
             ]
         sentences = [words or self._sentence(request) for request, words, _ in read]
@@ -225,22 +252,25 @@ class Recommender:
             teacher_scores=scores,
             weight=self.weight,
             wishes=wished,
+            budget_s=budget_s,
         )
-        return [(list(one.items), list(one.scores)) for one in decoded]
+        return [_Decoded(list(one.items), list(one.scores), _fallback(one.fallback_from)) for one in decoded]
 
     def _sentence(self, request: Request) -> str:
         return render(request, self.catalog, numpy_rng(request.seed or 0, "serve"), split="train")
 
     def _recommendation(
         self,
-        items: Sequence[int],
-        scores: Sequence[float],
+        decoded: _Decoded,
         request: Request,
         words: str | None,
         unplaced: Sequence[str],
         seen: Sequence[int],
     ) -> Recommendation:
-        certificate = certify(request, self.catalog, list(items), list(seen), unplaced=tuple(unplaced))
+        items, scores, fallback_from = decoded
+        certificate = certify(
+            request, self.catalog, items, list(seen), fallback_from=fallback_from, unplaced=tuple(unplaced)
+        )
         assert certificate.satisfied, "a list that violates its request must never leave the engine"
         shown = (
             Item(self.catalog.item_ids[i], self.catalog.displays[i], round(score, 4))
