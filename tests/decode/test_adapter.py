@@ -134,12 +134,11 @@ def test_tokens_that_were_not_allowed_are_reported() -> None:
     lm = tiny_lm(random_codes(N, np.random.default_rng(0)))
     processor = ControlLogits(lm, [free_problem(N, 2)], prompt_tokens=1)
     marker = list(lm.identifier.marker(1))
-    for before, wrong, place in (([], NEWLINE, 0), (marker, NEWLINE, 2), (marker, 39, 2)):
-        with pytest.raises(ConfigError, match=f"Token {wrong} at place {place} of an answer is not allowed"):
+    for before, wrong in (([], NEWLINE), (marker, NEWLINE), (marker, 39)):
+        with pytest.raises(ConfigError, match="An answer left the tokens that are allowed"):
             processor(torch.tensor([[11, *before, wrong]]), torch.zeros(1, 40))
 
 
-@pytest.mark.xfail(reason="argmax falls on the end token where all allowed ones are -inf", strict=True)
 def test_generation_that_suppresses_every_allowed_token_still_satisfies_or_says_so() -> None:
     for seed in range(12):
         lm, begun, problems = requests(KINDS[seed % 3], seed)
@@ -152,9 +151,6 @@ def test_generation_that_suppresses_every_allowed_token_still_satisfies_or_says_
                 assert is_satisfied(problem, read_answer(lm, answer)), settings
 
 
-@pytest.mark.xfail(
-    reason="it draws tokens of probability 0 where few are allowed", raises=ConfigError, strict=True
-)
 def test_sampled_beams_satisfy() -> None:
     for seed in range(6):
         lm, begun, problems = requests(KINDS[seed % 3], seed)

@@ -20,6 +20,7 @@ from steerec.decode import mask
 from steerec.decode.mask import MovingMask
 from steerec.decode.paths import Path
 from steerec.errors import ConfigError, InfeasibleRequest
+from steerec.items.ranked_bits import RankedBits
 
 GROUPS = range(12)
 SIZE = 24
@@ -196,16 +197,8 @@ def counts_reach_one_leaf_too_far(patch: Patch) -> None:
 
 
 def recount(patch: Patch, wrong: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]) -> None:
-    right = MovingMask.window
-
-    class Window:
-        def __init__(self, window: mask.Window) -> None:
-            self._window = window
-
-        def counts(self, rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-            return self._window.counts(rows, *wrong(low, high))
-
-    patch.setattr(MovingMask, "window", lambda self, *args: Window(right(self, *args)))
+    right = RankedBits.count
+    patch.setattr(RankedBits, "count", lambda self, low, high: right(self, *wrong(low, high)))
 
 
 def copies_of_a_path_share_their_items(patch: Patch) -> None:

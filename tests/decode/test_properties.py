@@ -20,6 +20,7 @@ from steerec.control.feasibility import is_feasible
 from steerec.control.optimum import best_list
 from steerec.control.problem import Problem
 from steerec.control.refusal import refuse
+from steerec.decode import window
 from steerec.decode.adapter import ControlLogits
 from steerec.decode.constrained import decode_lists
 from steerec.decode.diverse import decode_diverse
@@ -229,15 +230,25 @@ def check_lists(group: Group, instances: list[Instance], seed: int, searches: Se
                 assert not broken, (name, broken, instance.record)
 
 
+def keep_children_of_narrow_nodes(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In every other chunk, let the window treat nodes as in catalogues a hundred times larger."""
+    if chunk % 2:
+        monkeypatch.setattr(window, "_WIDE", 2)
+
+
 @pytest.mark.parametrize("chunk", range(20))
-def test_5000_instances_are_completed_without_violation(chunk: int) -> None:
+def test_5000_instances_are_completed_without_violation(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_children_of_narrow_nodes(chunk, monkeypatch)
     for number in range(5 * chunk, 5 * chunk + 5):
         check_group(number)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(200))
-def test_100000_instances_are_completed_without_violation(chunk: int) -> None:
+def test_100000_instances_are_completed_without_violation(
+    chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_children_of_narrow_nodes(chunk, monkeypatch)
     for number in range(1000 + 10 * chunk, 1010 + 10 * chunk):
         check_group(number)
 

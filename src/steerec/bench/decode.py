@@ -44,7 +44,8 @@ from steerec.progress import progress
 REFERENCE = "generate + prefix_allowed_tokens_fn"
 OURS = "steerec, token by token"
 ADAPTER = "generate + ControlLogits"
-_MASK = ((MovingMask, "__init__"), (MovingMask, "window"), (RankedWindow, "counts"), (Admissible, "mask"))
+_SETUP = ((MovingMask, "__init__"), (Admissible, "__init__"))
+_MASK = ((MovingMask, "window"), (RankedWindow, "children"), (RankedWindow, "counts"), (Admissible, "mask"))
 _BEAM = 8
 
 
@@ -170,9 +171,9 @@ def _race(
     answers: dict[str, Any] = {}
     for repeat in range(repeats + 1):
         for name, method in methods.items():
-            mask = _MASK if method.is_ours else ()
+            ours = {"setup": _SETUP, "mask": _MASK} if method.is_ours else {}
             with torch.inference_mode():
-                cost, answers[name] = measure(lm.model, method.call, method.prompt, mask)
+                cost, answers[name] = measure(lm.model, method.call, method.prompt, **ours)
             if repeat:
                 costs[name].append(cost)
         advance()

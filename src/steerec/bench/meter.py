@@ -27,8 +27,10 @@ class Cost:
     """Wall time of reading the same prompts the same way and nothing more."""
     model_seconds: float
     """Of `seconds`, what passed inside the model."""
+    setup_seconds: float
+    """Of `seconds`, what setting the requests up took (ours only)."""
     mask_seconds: float
-    """Of `seconds`, what passed in the moving mask (ours only)."""
+    """Of `seconds`, what the steps of the moving mask took (ours only)."""
     forwards: int
     """Forward passes, the prompts' included."""
     rss_mib: float
@@ -48,6 +50,10 @@ class Cost:
     def own_share(self) -> float:
         """Share of decoding time not spent inside the model: everything the decoder adds."""
         return max(0.0, self.seconds - self.model_seconds) / self.decode_seconds
+
+
+Methods = tuple[tuple[type, str], ...]
+"""(class, name of a method) pairs."""
 
 
 class _Clock:
@@ -77,7 +83,7 @@ class _Clock:
 
 
 def measure(
-    model: Any, call: Callable[[], Any], prompt: Callable[[], Any], mask: tuple[tuple[type, str], ...] = ()
+    model: Any, call: Callable[[], Any], prompt: Callable[[], Any], *, setup: Methods = (), mask: Methods = ()
 ) -> tuple[Cost, Any]:
     """Time one call, every forward pass in it, and the reading of its prompts by itself.
 
@@ -85,7 +91,8 @@ def measure(
         model: a causal model of transformers.
         call: what to time.
         prompt: reads the same prompts and stops.
-        mask: (class, method) pairs that make up the moving mask.
+        setup: methods that set requests up.
+        mask: methods that are the steps of the moving mask.
 
     Returns:
         The cost, and what the call returned.
@@ -93,15 +100,16 @@ def measure(
     start = time.perf_counter()
     prompt()
     prompt_seconds = time.perf_counter() - start
-    inside, passes, masking = _Clock(), _Clock(), _Clock()
+    inside, passes, setting_up, masking = _Clock(), _Clock(), _Clock(), _Clock()
     with ExitStack() as stack:
         for part in (model, model.get_output_embeddings()):
             stack.enter_context(_replaced(part, "forward", inside))
         decoder = model.get_decoder()
         stack.enter_context(_replaced(decoder, "forward", inside))
         stack.enter_context(_replaced(decoder, "forward", passes))
-        for owner, name in mask:
-            stack.enter_context(_replaced(owner, name, masking))
+        for methods, clock in ((setup, setting_up), (mask, masking)):
+            for owner, name in methods:
+                stack.enter_context(_replaced(owner, name, clock))
         start = time.perf_counter()
         result = call()
         seconds = time.perf_counter() - start
@@ -109,6 +117,7 @@ def measure(
         seconds=seconds,
         prompt_seconds=prompt_seconds,
         model_seconds=inside.seconds,
+        setup_seconds=setting_up.seconds,
         mask_seconds=masking.seconds,
         forwards=passes.calls,
         rss_mib=psutil.Process().memory_info().rss / 2**20,
@@ -118,7 +127,7 @@ def measure(
 
 def typical(costs: list[Cost]) -> Cost:
     """Return the median of every figure."""
-    names = ("seconds", "prompt_seconds", "model_seconds", "mask_seconds", "rss_mib")
+    names = ("seconds", "prompt_seconds", "model_seconds", "setup_seconds", "mask_seconds", "rss_mib")
     values = {name: median(getattr(cost, name) for cost in costs) for name in names}
     return Cost(**values, forwards=round(median(cost.forwards for cost in costs)))
 

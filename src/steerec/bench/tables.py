@@ -12,7 +12,8 @@ def decode_table(report: dict[str, Any]) -> Table:
     table = Table(header_style="bold", pad_edge=False, caption=_caption(report), caption_justify="left")
     for heading in ("model", "batch", "method"):
         table.add_column(heading)
-    for heading in ("lists/s", "speed-up", "decode only", "passes", "mask", "outside model", "MiB"):
+    # set-up is per request
+    for heading in ("lists/s", "speed-up", "decode only", "passes", "set-up", "mask", "outside model", "MiB"):
         table.add_column(heading, justify="right")
     for row in report["results"]:
         table.add_row(
@@ -23,6 +24,7 @@ def decode_table(report: dict[str, Any]) -> Table:
             f"{row['speedup']:.2f} x",
             f"{row['decode_speedup']:.2f} x",
             str(row["forwards"]),
+            f"{1000 * row['setup_seconds'] / row['batch']:.1f} ms",
             f"{100 * row['mask_share']:.1f} %",
             f"{100 * row['own_share']:.1f} %",
             f"{row['rss_mib']:,.0f}",

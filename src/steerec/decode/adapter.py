@@ -27,6 +27,16 @@ if TYPE_CHECKING:
     from steerec.llm.language_model import LanguageModel
 
 
+_LEFT = (
+    "An answer left the tokens that are allowed. ControlLogits must see every step, and nothing after it may "
+    "change the tokens: run no other processor after it, and force none."
+)
+_FORBIDDEN = (
+    "Another logits processor forbids every token that is allowed here. Take suppressed tokens, bad words "
+    "and n-gram rules out of the generation settings."
+)
+
+
 class ControlLogits(LogitsProcessor):  # type: ignore[misc]
     """Forbids every token that no satisfying list continues with; a function of the tokens alone.
 
@@ -51,8 +61,12 @@ class ControlLogits(LogitsProcessor):  # type: ignore[misc]
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return scores (B * S, V) with -inf wherever no satisfying list goes on, given (B * S, T) tokens.
 
+        A beam that left the allowed tokens, as beam search lets them when few are allowed, gets no token at
+        all: its score is -inf already, and stays so.
+
         Raises:
-            ConfigError: the rows are no multiple of the requests, or a row left the allowed tokens.
+            ConfigError: the rows are no multiple of the requests, the only row of a request left the allowed
+                tokens, or another processor forbids all of them.
         """
         rows, requests = len(input_ids), len(self._begun)
         if rows % requests:
@@ -63,13 +77,20 @@ class ControlLogits(LogitsProcessor):  # type: ignore[misc]
         known, masked = {}, torch.full_like(scores, -torch.inf)
         for row, tokens in enumerate(written):
             request = row // (rows // requests)
-            path = known[request, tuple(tokens)] = self._path(request, tokens)
-            allowed = self._allowed(path, len(tokens))
+            path = self._path(request, tokens)
+            if path is None:
+                if rows == requests:
+                    raise ConfigError(_LEFT)
+                continue
+            known[request, tuple(tokens)] = path
+            allowed = self._allowed(path, len(tokens)).to(scores.device)
             masked[row, allowed] = scores[row, allowed]
+            if rows == requests and torch.isneginf(masked[row, allowed]).all():
+                raise ConfigError(_FORBIDDEN)
         self._known = known  # next time each row is one token longer than one of these
         return masked
 
-    def _path(self, request: int, tokens: list[int]) -> Path:
+    def _path(self, request: int, tokens: list[int]) -> Path | None:
         """Return where a row stands: one step from where it stood, else walked from the beginning."""
         path = self._known.get((request, tuple(tokens[:-1])))
         start = len(tokens) - 1
@@ -77,25 +98,23 @@ class ControlLogits(LogitsProcessor):  # type: ignore[misc]
             path, start = self._begun[request], 0
         for place in range(start, len(tokens)):
             path = self._step(path, place, tokens[place])
+            if path is None:
+                return None
         return path
 
-    def _step(self, path: Path, place: int, token: int) -> Path:
-        if place >= len(path.tokens) and path.is_complete:
-            return path  # the end token and padding after it
+    def _step(self, path: Path, place: int, token: int) -> Path | None:
+        """Return the path after one more token, or None where it is not allowed."""
         if place < len(path.tokens):
-            if path.tokens[place] == token:
-                return path
-        else:
-            trie = self._paths.trie
-            found = path.options[trie.first_token[path.options] == token]
-            if found.size:
-                path = path.copy()
-                self._paths.take([path], [int(found[0])])
-                return path
-        raise ConfigError(
-            f"Token {token} at place {place} of an answer is not allowed there. ControlLogits must see every "
-            "step, and nothing after it may change the tokens (no forced or suppressed tokens)."
-        )
+            return path if path.tokens[place] == token else None
+        if path.is_complete:
+            return path  # the end token and padding after it
+        trie = self._paths.trie
+        found = path.options[trie.first_token[path.options] == token]
+        if not found.size:
+            return None
+        path = path.copy()
+        self._paths.take([path], [int(found[0])])
+        return path
 
     def _allowed(self, path: Path, place: int) -> Tensor:
         if place < len(path.tokens):

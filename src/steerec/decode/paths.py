@@ -126,19 +126,10 @@ class Paths:
             members.append(k)
             places.append(place)
         for window, members, places in groups.values():
-            children = self._children(window, np.array(places), np.array([paths[k].node for k in members]))
-            for k, nodes in zip(members, children, strict=True):
-                assert nodes.size, "a node that was admissible has no admissible child"
-                found[k] = nodes
+            nodes = np.array([paths[k].node for k in members])
+            owner, child = window.children(np.array(places), nodes)
+            children = np.split(child, np.searchsorted(owner, np.arange(1, len(members))))
+            for k, options in zip(members, children, strict=True):
+                assert options.size, "a node that was admissible has no admissible child"
+                found[k] = options
         return found
-
-    def _children(self, window: Window, places: IntArray, nodes: IntArray) -> list[IntArray]:
-        """Return the admissible children of each node, under the window's row at its place."""
-        trie = self.trie
-        first = trie.first_child[nodes]
-        sizes = trie.last_child[nodes] - first
-        owner = np.repeat(np.arange(len(nodes)), sizes)
-        child = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + first[owner]  # (I,)
-        alive = window.counts(places[owner], trie.low[child], trie.high[child]) > 0
-        ends = np.cumsum(np.bincount(owner[alive], minlength=len(nodes)))
-        return np.split(child[alive], ends[:-1])
