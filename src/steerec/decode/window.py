@@ -153,7 +153,7 @@ class RankedWindow:
         wide = np.flatnonzero(fan > _WIDE)
         if not wide.size:
             return _counted_children(self._trie, self, rows, nodes)
-        parts = [self._wide_children(int(rows[one]), int(nodes[one])) for one in wide]
+        parts = self._wide_children(rows[wide].tolist(), nodes[wide].tolist())
         places = np.repeat(wide, [len(part) for part in parts])
         if wide.size == len(nodes):
             return places, np.concatenate(parts)
@@ -163,17 +163,24 @@ class RankedWindow:
         order = np.argsort(places, kind="stable")
         return places[order], np.concatenate([child, *parts])[order]
 
-    def _wide_children(self, row: int, node: int) -> IntArray:
-        """Admissible children of a node that has many: what is kept of them, without those just used up."""
-        trie, view = self._trie, self._views[row]
-        found = view.children(trie, node)
-        first, last = int(trie.first_child[node]), int(trie.last_child[node])
-        low, high = trie.low[first:last], trie.high[first:last]
-        touched = _touched(view.used, low, high)
-        if not touched.size:
+    def _wide_children(self, rows: Sequence[int], nodes: Sequence[int]) -> list[IntArray]:
+        """Admissible children of nodes that have many: what is kept of them, without those just used up."""
+        trie, found, touched = self._trie, [], []
+        for row, node in zip(rows, nodes, strict=True):
+            view = self._views[row]
+            first, last = int(trie.first_child[node]), int(trie.last_child[node])
+            found.append(view.children(trie, node))
+            touched.append(first + _touched(view.used, trie.low[first:last], trie.high[first:last]))
+        sizes = [len(part) for part in touched]
+        if not any(sizes):
             return found
-        left = self.counts(np.full(touched.size, row), low[touched], high[touched])
-        return _revised(found, first + touched, left > 0)
+        asked = np.concatenate(touched)
+        left = self.counts(np.repeat(rows, sizes), trie.low[asked], trie.high[asked]) > 0
+        alive = np.split(left, np.cumsum(sizes)[:-1])
+        return [
+            _revised(children, part, still) if part.size else children
+            for children, part, still in zip(found, touched, alive, strict=True)
+        ]
 
 
 def _touched(leaves: IntArray, low: IntArray, high: IntArray) -> IntArray:
