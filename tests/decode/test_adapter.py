@@ -159,6 +159,17 @@ def test_sampled_beams_satisfy() -> None:
             assert is_satisfied(problem, read_answer(lm, answer))
 
 
+def test_beams_under_a_processor_that_forbids_what_is_allowed_satisfy_or_say_so() -> None:
+    for seed in range(6):
+        lm, begun, problems = requests(KINDS[seed % 3], seed)
+        try:
+            answers = generate(lm, begun, problems, do_sample=False, num_beams=3, suppress_tokens=[12, 13])
+        except ConfigError:
+            continue
+        for problem, answer in zip(problems, answers, strict=True):
+            assert is_satisfied(problem, read_answer(lm, answer))
+
+
 def test_warpers_of_sampling_change_no_guarantee() -> None:
     for seed in range(6):
         lm, begun, problems = requests(KINDS[seed % 3], seed, sharpness=1.0)

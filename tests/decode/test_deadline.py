@@ -133,7 +133,6 @@ def test_a_budget_needs_a_teacher_and_a_finite_number() -> None:
             decode_lists(lm, begun, problems, teacher_scores=scores, budget_s=budget)
 
 
-@pytest.mark.xfail(reason="RequestError from the solver, and only once time is up", strict=True)
 def test_scores_that_are_not_finite_are_refused_at_any_weight() -> None:
     lm, begun, problems, scores = requests(4)
     scores[0, 0] = np.nan

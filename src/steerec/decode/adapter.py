@@ -85,7 +85,7 @@ class ControlLogits(LogitsProcessor):  # type: ignore[misc]
             known[request, tuple(tokens)] = path
             allowed = self._allowed(path, len(tokens)).to(scores.device)
             masked[row, allowed] = scores[row, allowed]
-            if rows == requests and torch.isneginf(masked[row, allowed]).all():
+            if torch.isneginf(masked[row, allowed]).all():
                 raise ConfigError(_FORBIDDEN)
         self._known = known  # next time each row is one token longer than one of these
         return masked

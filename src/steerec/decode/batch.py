@@ -46,7 +46,7 @@ class Deadline:
 
     def has_passed(self) -> bool:
         """Return whether the budget is used up."""
-        return time.monotonic() > self._end
+        return time.monotonic() >= self._end
 
     def of(self, rows: Sequence[int]) -> Deadline:
         """Return the same moment for some of the rows."""
@@ -66,16 +66,14 @@ class ListBatch:
         *,
         copies: int = 1,
     ) -> None:
-        """Read the prompts, each once."""
+        """Set the requests up; prompts are read, each once, when decoding begins."""
         self._identifier = lm.identifier
         self._problems = [problem for problem in problems for _ in range(copies)]
         admissible = [Admissible(problem) for problem in problems]
         self._admissible = [one for one in admissible for _ in range(copies)]
         self._counts = np.array([problem.count for problem in self._problems])
-        marker = lm.identifier.marker(1)
-        self._cache = RaggedCache(lm.model, [(*prompt, *marker) for prompt in prompts], pad_id=lm.pad_id)
-        if copies > 1:
-            self._cache.repeat(copies)
+        self._lm, self._prompts, self._copies = lm, prompts, copies
+        self._cache: RaggedCache | None = None
         self._items: list[list[int]] = [[] for _ in self._problems]
         self._log_probs: list[list[float]] = [[] for _ in self._problems]
         self._scores: list[list[float]] = [[] for _ in self._problems]
@@ -92,28 +90,40 @@ class ListBatch:
             R lists, the copies of a request next to each other.
         """
         rows = np.arange(len(self._counts))
+        if deadline is not None and deadline.has_passed():
+            self._fall_back(rows, 1, deadline.scores)
+            return [self._outcome(row) for row in range(len(self._counts))]
+        cache = self._cache = self._read()
         for position in range(1, int(self._counts.max()) + 1):
             if deadline is not None and deadline.has_passed():
                 self._fall_back(rows, position, deadline.scores)
                 break
             masks = np.stack([self._admissible[row].mask(tuple(self._items[row])) for row in rows])
-            choice = choose(self._cache, rows, masks)
+            choice = choose(cache, rows, masks)
             self._append(rows, choice)
             goes_on = np.flatnonzero(self._counts[rows] > position)
             if not len(goes_on):
                 break
             if len(goes_on) < len(rows):
-                self._cache.keep_rows(goes_on)
+                cache.keep_rows(goes_on)
                 rows = rows[goes_on]
-            self._write(choice.leaves[goes_on], position + 1)
+            self._write(cache, choice.leaves[goes_on], position + 1)
         return [self._outcome(row) for row in range(len(self._counts))]
 
-    def _write(self, leaves: IntArray, position: int) -> None:
+    def _read(self) -> RaggedCache:
+        marker = self._identifier.marker(1)
+        prompts = [(*prompt, *marker) for prompt in self._prompts]
+        cache = RaggedCache(self._lm.model, prompts, pad_id=self._lm.pad_id)
+        if self._copies > 1:
+            cache.repeat(self._copies)
+        return cache
+
+    def _write(self, cache: RaggedCache, leaves: IntArray, position: int) -> None:
         """Append the last token of each spelling, which no search has pushed, and the next marker."""
         trie = self._identifier.trie
         last = trie.tokens[leaves, trie.lengths[leaves] - 1]
         marker = np.tile(self._identifier.marker(position), (len(leaves), 1))
-        self._cache.extend(np.column_stack([last, marker]))
+        cache.extend(np.column_stack([last, marker]))
 
     def _append(self, rows: IntArray, choice: Choice) -> None:
         for place, row in enumerate(rows):
@@ -134,6 +144,6 @@ class ListBatch:
             items=tuple(self._items[row]),
             log_probs=tuple(self._log_probs[row]),
             scores=tuple(self._scores[row]),
-            forwards=self._cache.forwards,
+            forwards=0 if self._cache is None else self._cache.forwards,
             fallback_from=self._fallback_from.get(row),
         )

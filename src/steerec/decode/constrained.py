@@ -105,8 +105,9 @@ def _deadline(
             "A time budget must be a finite number of seconds >= 0 and needs teacher scores to fall back on; "
             f"got {budget_s} and {'no scores' if scores is None else 'scores'}."
         )
-    total = np.asarray(scores, np.float64)
-    return Deadline(budget_s, total if wishes is None else total + wishes)
+    total = np.asarray(scores, np.float64) + (0.0 if wishes is None else wishes)
+    _check_finite(total)
+    return Deadline(budget_s, total)
 
 
 def _parts(
@@ -125,12 +126,16 @@ def _parts(
         parts.append((1.0, wishes))
     for _, values in parts:
         assert values.shape == shape, f"{values.shape} scores for {shape[0]} prompts and {shape[1]} items"
-        if not np.isfinite(values).all():
-            raise ConfigError(
-                "Teacher scores and wishes must be finite for every item; what may not be recommended "
-                "belongs in the problem, not in the scores."
-            )
+        _check_finite(values)
     return parts
+
+
+def _check_finite(values: NDArray[np.floating]) -> None:
+    if not np.isfinite(values).all():
+        raise ConfigError(
+            "Teacher scores and wishes must be finite for every item; what may not be recommended "
+            "belongs in the problem, not in the scores."
+        )
 
 
 def _additions(parts: list[tuple[float, NDArray[np.floating]]], rows: list[int]) -> FloatArray | None:

@@ -195,11 +195,16 @@ class _Walk:
         ends = np.cumsum(sizes).tolist()
         chosen = []
         for row, size, end, rng in zip(rows, sizes.tolist(), ends, draws, strict=True):
-            part = values[end - size : end]
+            part = _possible(values[end - size : end])
             taken = int(part.argmax()) if temperature == 0 else _draw(part / temperature, rng)
             row.decide(tokens[end - size : end], part, taken)
             chosen.append(int(nodes[end - size + taken]))
         self._paths.take([row.path for row in rows], chosen)
+
+
+def _possible(logits: FloatArray) -> FloatArray:
+    """Return the logits, or equal ones where the model holds everything that is allowed to be impossible."""
+    return np.zeros_like(logits) if np.isneginf(logits).all() else logits
 
 
 def _draw(logits: FloatArray, rng: np.random.Generator) -> int:
