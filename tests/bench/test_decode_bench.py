@@ -27,14 +27,14 @@ def report() -> dict[str, Any]:
 
 
 def test_every_method_runs_on_every_model_and_batch(report: dict[str, Any]) -> None:
-    places = [(row["model"], row["batch"], row["method"]) for row in report["results"]]
+    places = [(row["model"], row["batch"], row["method"]) for row in report["rows"]]
     assert len(places) == len(set(places)) == 2 * 2 * 5
-    assert {row["lists_per_s"] > 0 for row in report["results"]} == {True}
-    assert all(row["speedup"] == 1 for row in report["results"] if row["method"] == REFERENCE)
+    assert {row["lists_per_s"] > 0 for row in report["rows"]} == {True}
+    assert all(row["speedup"] == 1 for row in report["rows"] if row["method"] == REFERENCE)
 
 
 def test_ours_takes_a_fraction_of_the_passes_for_the_same_lists(report: dict[str, Any]) -> None:
-    rows = {(row["model"], row["batch"], row["method"]): row for row in report["results"]}
+    rows = {(row["model"], row["batch"], row["method"]): row for row in report["rows"]}
     for model, batch in (("tiny", 3), ("tiny-titles", 3), ("tiny-titles", 1)):
         ours, adapter = rows[model, batch, OURS], rows[model, batch, ADAPTER]
         assert ours["same_lists_as_adapter"] is True
@@ -44,7 +44,7 @@ def test_ours_takes_a_fraction_of_the_passes_for_the_same_lists(report: dict[str
 
 
 def test_the_table_shows_every_row(report: dict[str, Any]) -> None:
-    assert decode_table(report).row_count == len(report["results"])
+    assert decode_table(report).row_count == len(report["rows"])
 
 
 def test_a_prefix_function_walks_markers_titles_and_the_end() -> None:

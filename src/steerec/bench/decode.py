@@ -79,7 +79,7 @@ def bench_decode(config: DecodeBenchConfig) -> dict[str, Any]:
         config: what is timed.
 
     Returns:
-        A JSON-able report: `{"config", "machine", "date", "results": [one object per model, batch, method]}`.
+        A JSON-able report: `{"config", "machine", "date", "rows": [one object per model, batch, method]}`.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -99,7 +99,8 @@ def bench_decode(config: DecodeBenchConfig) -> dict[str, Any]:
         "machine": f"{os.cpu_count()} cores {platform.machine()}, {torch.get_num_threads()} threads",
         "date": time.strftime("%Y-%m-%d"),
         "commit": provenance()["commit"],
-        "results": results,
+        "schema": 1,
+        "rows": results,
     }
 
 

@@ -15,7 +15,7 @@ def decode_table(report: dict[str, Any]) -> Table:
     # set-up is per request
     for heading in ("lists/s", "speed-up", "decode only", "passes", "set-up", "mask", "outside model", "MiB"):
         table.add_column(heading, justify="right")
-    for row in report["results"]:
+    for row in report["rows"]:
         table.add_row(
             row["model"],
             str(row["batch"]),

@@ -18,13 +18,13 @@ from steerec.errors import ConfigError, did_you_mean
 
 TASK_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
-        "next_items": 0.30,
+        "next_items": 0.28,
         "include_category": 0.09,
         "exclude_category": 0.08,
         "share_at_most": 0.07,
         "share_at_least": 0.07,
         "share_about": 0.07,
-        "item_count": 0.06,
+        "item_count": 0.08,
         "candidates": 0.06,
         "category_to_item": 0.03,
         "item_to_category": 0.02,
@@ -72,8 +72,9 @@ class MixtureConfig(Config):
     """Longest list of the ordinary tasks; lengths are 1 to this."""
     full_length_share: float = Field(0.5, ge=0, le=1)
     """Share of lists of exactly `max_count`; the others are 1 to `max_count`, all alike."""
-    long_counts: tuple[int, int] = (16, 20)
-    """Shortest and longest of the long lists that the item_count task asks for besides the ordinary ones."""
+    long_counts: tuple[int, int] = (16, 50)
+    """Shortest and longest of the long lists that the item_count task asks for besides the ordinary ones: many
+    numbers of two digits, so that reading them is learned and not each by heart."""
     late_share: float = Field(0.25, ge=0, le=1)
     """Share of rows whose target is among the last `late_positions` training items of the user."""
     late_positions: int = Field(5, ge=1)
