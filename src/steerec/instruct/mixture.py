@@ -73,8 +73,8 @@ class MixtureConfig(Config):
     full_length_share: float = Field(0.5, ge=0, le=1)
     """Share of lists of exactly `max_count`; the others are 1 to `max_count`, all alike."""
     long_counts: tuple[int, int] = (16, 50)
-    """Shortest and longest of the long lists that the item_count task asks for besides the ordinary ones: many
-    numbers of two digits, so that reading them is learned and not each by heart."""
+    """Shortest and longest of the long lists that the item_count task asks for besides the ordinary ones.
+    They are many, so that reading numbers of two digits is learned, and not each by heart."""
     late_share: float = Field(0.25, ge=0, le=1)
     """Share of rows whose target is among the last `late_positions` training items of the user."""
     late_positions: int = Field(5, ge=1)
