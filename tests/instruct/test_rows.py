@@ -93,9 +93,11 @@ def test_validation_rows_ask_at_the_validation_points(split: Split, valid: pl.Da
 
 def test_counts_kept_for_the_evaluation_are_never_asked(folder: Path) -> None:
     for part in ("train", "valid"):
-        counts = RowsReport.model_validate(read_json(folder / f"{part}.json")).counts
-        assert not {int(count) for count in counts} & set(UNSEEN_COUNTS)
-        assert {1, 10, 16, 17, 18, 19, 20} <= {int(count) for count in counts}
+        report = RowsReport.model_validate(read_json(folder / f"{part}.json"))
+        counts = {int(count) for count in report.counts}
+        assert not counts & set(UNSEEN_COUNTS)
+        assert {1, 10} <= counts
+        assert len(counts & set(range(16, 51))) >= 3
 
 
 def test_instructions_use_the_phrasings_of_their_part_only(folder: Path) -> None:
