@@ -119,13 +119,21 @@ class RaggedCache:
             logits_to_keep=1 if last_only else 0,
         )
         self.forwards += 1
-        logits: torch.Tensor = output.logits.float()
-        if torch.isnan(logits).any():
-            raise SteerecError(
-                "The model's logits are not numbers: its weights overflowed or are corrupt. "
-                "Load an earlier checkpoint, or use float32 or bfloat16 instead of float16."
-            )
-        return logits
+        return checked_logits(output.logits.float())
+
+
+def checked_logits(logits: torch.Tensor) -> torch.Tensor:
+    """Return logits as they are.
+
+    Raises:
+        SteerecError: one of them is not a number.
+    """
+    if torch.isnan(logits).any():
+        raise SteerecError(
+            "The model's logits are not numbers: its weights overflowed or are corrupt. "
+            "Load an earlier checkpoint, or use float32 or bfloat16 instead of float16."
+        )
+    return logits
 
 
 def _select(states: torch.Tensor, base: int, source: torch.Tensor) -> torch.Tensor:

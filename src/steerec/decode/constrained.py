@@ -7,7 +7,7 @@ Legend: B requests, N items, K length of a list.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ from steerec.decode.batch import Choose, Deadline, ListBatch
 from steerec.decode.beam import Choice, ItemSearch
 from steerec.decode.cache import RaggedCache
 from steerec.decode.outcome import DecodedList
-from steerec.decode.room import check_room
+from steerec.decode.room import check_requests, like_batches
 from steerec.errors import ConfigError
 from steerec.items.trie import IntervalTrie
 
@@ -72,14 +72,10 @@ def decode_lists(
     deadline = _deadline(budget_s, teacher_scores, wishes)
     if beam < 1 or batch_size < 1:
         raise ConfigError(f"beam and batch_size must be at least 1; got {beam} and {batch_size}.")
-    for prompt, problem in zip(prompts, problems, strict=True):
-        assert problem.num_items == lm.identifier.num_items, (
-            "problem and identifier differ in their catalogue"
-        )
-        check_room(lm.identifier, prompt=len(prompt), count=problem.count, context_length=lm.context_length)
+    check_requests(lm, prompts, problems)
     lists: dict[int, DecodedList] = {}
     with torch.inference_mode():
-        for rows in _batches(prompts, problems, batch_size):
+        for rows in like_batches(prompts, problems, batch_size):
             batch = ListBatch(lm, [prompts[i] for i in rows], [problems[i] for i in rows])
             search = _beam_search(lm.identifier.trie, _additions(parts, rows), beam)
             decoded = batch.decode(search, None if deadline is None else deadline.of(rows))
@@ -144,10 +140,3 @@ def _additions(parts: list[tuple[float, NDArray[np.floating]]], rows: list[int])
         return None
     scaled = [factor * values[rows].astype(np.float64) for factor, values in parts]
     return sum(scaled[1:], scaled[0])
-
-
-def _batches(prompts: Sequence[Sequence[int]], problems: Sequence[Problem], size: int) -> Iterator[list[int]]:
-    """Requests of like length together, so that little is padded and rows end at the same time."""
-    order = sorted(range(len(prompts)), key=lambda i: (problems[i].count, len(prompts[i]), i))
-    for start in range(0, len(order), size):
-        yield order[start : start + size]

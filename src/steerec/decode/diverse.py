@@ -22,7 +22,7 @@ from steerec.decode.beam import Choice
 from steerec.decode.cache import RaggedCache
 from steerec.decode.outcome import DecodedList
 from steerec.decode.ranking import ItemRanking, Ranked
-from steerec.decode.room import check_room
+from steerec.decode.room import check_requests
 from steerec.errors import ConfigError
 from steerec.items.trie import IntervalTrie
 
@@ -60,8 +60,7 @@ def decode_diverse(
     """
     if groups < 1 or not (np.isfinite(penalty) and penalty >= 0):
         raise ConfigError(f"groups must be at least 1, penalty finite and >= 0; got {groups} and {penalty}.")
-    for prompt, problem in zip(prompts, problems, strict=True):
-        check_room(lm.identifier, prompt=len(prompt), count=problem.count, context_length=lm.context_length)
+    check_requests(lm, prompts, problems)
     if not prompts:
         return []
     with torch.inference_mode():

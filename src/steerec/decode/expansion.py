@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from steerec.decode.branch import ROOT, Branches
 from steerec.decode.cache import RaggedCache
 from steerec.decode.potential import interval_maximum, log_mean_exp
+from steerec.decode.window import LeafRanks
 from steerec.items.trie import IntervalTrie
 
 IntArray = NDArray[np.int64]
@@ -85,7 +86,7 @@ class Expansion:
         self.num_rows = len(admissible)
         self.has_one_spelling_each = trie.num_leaves == trie.num_items
         self._trie, self._additions = trie, additions
-        self._ranks = trie.ranks(admissible)  # (B, L + 1)
+        self._window = LeafRanks(trie, admissible)
         self._branches = Branches(cache)
         self._terms, self.root_term = None, np.zeros(self.num_rows)
         if additions is not None:
@@ -105,13 +106,8 @@ class Expansion:
             parents: inner nodes whose edges were scored by the last push (or roots before any).
         """
         trie = self._trie
-        first = trie.first_child[parents.node]
-        sizes = trie.last_child[parents.node] - first
-        owner = np.repeat(np.arange(len(first)), sizes)
-        node = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + first[owner]
+        owner, node = self._window.children(parents.row, parents.node)
         row = parents.row[owner]
-        alive = self._ranks[row, trie.high[node]] > self._ranks[row, trie.low[node]]
-        owner, node, row = owner[alive], node[alive], row[alive]
         gained = self._branches.logits.log_probs(parents.source[owner], trie.first_token[node])
         return Hypotheses(
             row=row,

@@ -2,8 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from steerec.control.problem import Problem
 from steerec.errors import RequestError
 from steerec.items.identifier import Identifier
+
+if TYPE_CHECKING:
+    from steerec.llm.language_model import LanguageModel
+
+
+def check_requests(lm: LanguageModel, prompts: Sequence[Sequence[int]], problems: Sequence[Problem]) -> None:
+    """Refuse requests whose lists might not fit behind their prompts; see `check_room`."""
+    for prompt, problem in zip(prompts, problems, strict=True):
+        assert problem.num_items == lm.identifier.num_items, "problem and identifier are of two catalogues"
+        check_room(lm.identifier, prompt=len(prompt), count=problem.count, context_length=lm.context_length)
+
+
+def like_batches(
+    prompts: Sequence[Sequence[int]], problems: Sequence[Problem], size: int
+) -> Iterator[list[int]]:
+    """Requests of like length together, so that little is padded and rows end at the same time."""
+    order = sorted(range(len(prompts)), key=lambda i: (problems[i].count, len(prompts[i]), i))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
 
 
 def check_room(identifier: Identifier, *, prompt: int, count: int, context_length: int) -> None:

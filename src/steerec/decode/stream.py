@@ -23,7 +23,7 @@ from transformers import AttentionInterface
 from transformers.cache_utils import Cache, CacheLayerMixin
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from steerec.errors import SteerecError
+from steerec.decode.cache import checked_logits
 from steerec.llm.copy_llama import CopyLlamaForCausalLM
 from steerec.llm.ragged import attention_of, supports_ragged
 
@@ -184,7 +184,7 @@ class StreamCache:
         table = self._ends @ head.weight[wanted].T  # (B, number of different tokens)
         if head.bias is not None:
             table = table + head.bias[wanted]
-        return _checked(table.float())[row, place]
+        return checked_logits(table.float())[row, place]
 
     def _repeat(self, copies: int) -> None:
         for layer in self._layers():
@@ -270,16 +270,7 @@ class StreamCache:
             logits_to_keep=1,
         ).logits[:, -1]
         self.forwards += 1
-        return _checked(logits.float())
-
-
-def _checked(logits: Tensor) -> Tensor:
-    if torch.isnan(logits).any():
-        raise SteerecError(
-            "The model's logits are not numbers: its weights overflowed or are corrupt. "
-            "Load an earlier checkpoint, or use float32 or bfloat16 instead of float16."
-        )
-    return logits
+        return checked_logits(logits.float())
 
 
 def _shared(prompts: Sequence[Sequence[int]]) -> int:

@@ -5,9 +5,9 @@ probabilities renormalised over them; tokens that leave no choice are appended u
 their own. Rows walk independently: a pass serves every row's next *decision*, wherever in its list it is.
 
 Masking token by token is not conditioning on whole items (`decode_lists` does that): a likely first word may
-lead to an unlikely admissible title. What it loses is measured by `steerec bench decode`.
+lead to an unlikely admissible title. What it loses is measured by `steerec bench search`.
 
-Legend: R rows (samples of requests), I children, V vocabulary.
+Legend: B prompts, N items, K length of a list.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from steerec.control.problem import Problem
 from steerec.decode.paths import Path, Paths
-from steerec.decode.room import check_room
+from steerec.decode.room import check_requests, like_batches
 from steerec.decode.stream import StreamCache, stay_in_front
 from steerec.errors import ConfigError
 from steerec.seeding import numpy_rng
@@ -94,16 +94,10 @@ def walk_lists(
             f"temperature must be finite and >= 0, samples at least 1, batch_size at least samples; got "
             f"{temperature}, {samples} and {batch_size}."
         )
-    for prompt, problem in zip(prompts, problems, strict=True):
-        assert problem.num_items == lm.identifier.num_items, (
-            "problem and identifier differ in their catalogue"
-        )
-        check_room(lm.identifier, prompt=len(prompt), count=problem.count, context_length=lm.context_length)
-    order = sorted(range(len(prompts)), key=lambda i: (problems[i].count, len(prompts[i]), i))
+    check_requests(lm, prompts, problems)
     lists: dict[int, list[WalkedList]] = {}
     with torch.inference_mode():
-        for start in range(0, len(order), max(batch_size // samples, 1)):
-            chosen = order[start : start + max(batch_size // samples, 1)]
+        for chosen in like_batches(prompts, problems, batch_size // samples):
             draws = [numpy_rng(seed, "walk", i, sample) for i in chosen for sample in range(samples)]
             walk = _Walk(lm, [prompts[i] for i in chosen], [problems[i] for i in chosen], samples)
             found = walk.run(temperature, draws)
