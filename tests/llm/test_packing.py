@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from steerec.llm.language_model import LanguageModel
 from steerec.llm.packing import Example, PackedBatch, block_causal_mask, pack, pad, plan_rows, target_logits
 from steerec.llm.ragged import ragged_attention
 from tiny_shelf import tiny
@@ -70,10 +71,30 @@ def loss(model: Any, batch: PackedBatch, *, masked: bool = False) -> torch.Tenso
     ).sum()
 
 
-@pytest.mark.parametrize("copy_dim", [0, 4])
-def test_buckets_equal_the_block_diagonal_mask_and_so_do_their_gradients(copy_dim: int) -> None:
-    model = tiny(copy_dim=copy_dim).model
-    batch = pack([*EXAMPLES, *EXAMPLES[2:]], 24)
+def title_examples(lm: LanguageModel) -> list[Example]:
+    rows = [([2, 4, 3], "Two.", [0, 6]), ([], "One.", [3]), ([5, 1], "Seven - Heat.", [7, 2, 3])]
+    rows.append(([6, 7, 0, 1], "One.", [4]))
+    prompts = [lm.encode_prompt(history, words, len(items)) for history, words, items in rows]
+    return [
+        example(*prompt, *lm.encode_answer(items))
+        for prompt, (_, _, items) in zip(prompts, rows, strict=True)
+    ]
+
+
+@pytest.fixture(params=["plain", "atomic", "title"])
+def trained(request: pytest.FixtureRequest) -> tuple[Any, list[Example]]:
+    """A model, and examples in its spelling."""
+    if request.param == "title":
+        lm = tiny(identifier="title", context_length=192)
+        return lm.model, title_examples(lm)
+    return tiny(copy_dim=0 if request.param == "plain" else 4).model, EXAMPLES
+
+
+def test_buckets_equal_the_block_diagonal_mask_and_so_do_their_gradients(
+    trained: tuple[Any, list[Example]],
+) -> None:
+    model, examples = trained
+    batch = pack([*examples, *examples[2:]], 2 * max(len(example.tokens) for example in examples))
     assert 1 < len(batch.ragged.buckets) < 6
     losses, gradients = [], []
     for masked in (False, True):
@@ -95,15 +116,15 @@ def test_the_attention_of_a_model_is_put_back() -> None:
     assert model.config._attn_implementation == before
 
 
-@pytest.mark.parametrize("copy_dim", [0, 4])
-def test_packed_equals_padded_equals_alone(copy_dim: int) -> None:
-    model = tiny(copy_dim=copy_dim).model
-    losses = [float(loss(model, batch).detach()) for batch in (pack(EXAMPLES, 24), pad(EXAMPLES))]
+def test_packed_equals_padded_equals_alone(trained: tuple[Any, list[Example]]) -> None:
+    model, examples = trained
+    packed = pack(examples, 2 * max(len(example.tokens) for example in examples))
+    losses = [float(loss(model, batch).detach()) for batch in (packed, pad(examples))]
     alone = 0.0
-    for tokens, weights in EXAMPLES:
+    for tokens, weights in examples:
         with torch.no_grad():
             logits = model(input_ids=torch.tensor([tokens])).logits[0].log_softmax(dim=-1)
         alone -= sum(weights[t] * float(logits[t - 1, tokens[t]]) for t in range(1, len(tokens)))
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert losses[0] == pytest.approx(alone, rel=1e-5)
-    assert pack(EXAMPLES, 24).tokens.shape[0] < len(EXAMPLES)
+    assert packed.tokens.shape[0] < len(examples)

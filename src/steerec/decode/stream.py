@@ -24,7 +24,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from steerec.decode.cache import checked_logits
-from steerec.llm.copy_llama import CopyLlamaForCausalLM
+from steerec.llm.copy_llama import CopyLlama
 from steerec.llm.ragged import attention_of, supports_ragged
 
 IntArray = NDArray[np.int64]
@@ -120,7 +120,7 @@ def is_flat(model: Any) -> bool:
     some models do more to their logits than a linear head does.
     """
     config = getattr(model, "config", None)
-    if getattr(config, "_attn_implementation", None) is None or isinstance(model, CopyLlamaForCausalLM):
+    if getattr(config, "_attn_implementation", None) is None or isinstance(model, CopyLlama):
         return False
     extras = ("final_logit_softcapping", "logit_scale", "logits_scaling")
     has_plain_head = isinstance(model.get_output_embeddings(), torch.nn.Linear)

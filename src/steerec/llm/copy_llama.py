@@ -1,4 +1,4 @@
-"""A Llama with a signed copy head over item tokens: the `tiny` model for atomic identifiers.
+"""Llamas with a signed copy head over items: the `tiny` model, for atomic identifiers and for titles.
 
 A softmax over item embeddings of width D cannot push down an arbitrary set of a hundred seen items: its
 logits have rank D. Pointer networks (Vinyals et al. 2015, arXiv 1506.03134; See et al. 2017, arXiv
@@ -6,13 +6,15 @@ logits have rank D. Pointer networks (Vinyals et al. 2015, arXiv 1506.03134; See
 everything else: the model learns to push seen and listed items down and named candidates up. Nothing is
 enforced; obedience in free decoding stays a thing that is learned and measured.
 
-Legend: B requests, T new tokens, S tokens of the context (cached and new), M predictions, V vocabulary.
+Legend: B requests, K queries of each, T new tokens, S tokens of the context (cached and new), R wanted
+queries, P changed logits, V vocabulary, D width of the model, E width of the copy head.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from abc import abstractmethod
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,60 +22,80 @@ from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaFor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-
-class CopyLlamaConfig(LlamaConfig):  # type: ignore[misc]
-    """A Llama configuration with the copy head's width and the range of item tokens."""
-
-    model_type = "steerec_copy_llama"
-
-    def __init__(self, copy_dim: int = 32, first_item: int = 0, num_items: int = 0, **options: Any) -> None:
-        self.copy_dim, self.first_item, self.num_items = copy_dim, first_item, num_items
-        super().__init__(**options)
+from steerec.llm.spelling_reader import SpellingReader, SpellingTables
 
 
-class CopyLlamaForCausalLM(LlamaForCausalLM):  # type: ignore[misc]
-    """A Llama whose item logits get `q_t . k_j` for every place j where the item stands in the context."""
+class Copies(NamedTuple):
+    """What a copy head adds to logits."""
 
-    config_class = CopyLlamaConfig
+    query: Tensor
+    """(P,) int64, number of the wanted query in row-major order."""
+    token: Tensor
+    """(P,) int64; a token may occur more than once for a query."""
+    added: Tensor
+    """(P,) float32."""
 
-    def __init__(self, config: CopyLlamaConfig) -> None:
+    def add_to(self, logits: Tensor) -> Tensor:
+        """Return the queries' logits (R, V), in float32 and with the copies added."""
+        flat = logits.float().flatten()
+        return flat.scatter_add(0, self.query * logits.shape[1] + self.token, self.added).view_as(logits)
+
+
+class CopyLlama(LlamaForCausalLM):  # type: ignore[misc]
+    """A Llama that scores the places of its context with `q_t . k_j` and changes logits by the scores.
+
+    Every token leaves a note of one integer in the cache: what the head must know of it later.
+    """
+
+    def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.copy_query = nn.Linear(config.hidden_size, config.copy_dim)
         self.copy_key = nn.Linear(config.hidden_size, config.copy_dim)
-        self.post_init()
 
-    def copy_scores(self, queries: Tensor, keys: Tensor, visible: Tensor) -> Tensor:
-        """Return the signed score of every context token for every query; 0 where it is not visible.
-
-        Args:
-            queries: (B, T, D) last hidden states.
-            keys: (B, S, copy_dim) projected states of the context.
-            visible: (B, T, S) bool.
-
-        Returns:
-            (B, T, S) float32.
-        """
-        scores: Tensor = self.copy_query(queries) @ keys.transpose(1, 2) / math.sqrt(self.config.copy_dim)
-        return scores.float().masked_fill(~visible, 0.0)
-
-    def add_copies(self, logits: Tensor, scores: Tensor, context: Tensor) -> Tensor:
-        """Add each context token's score to the logit of that token, item tokens only.
+    @abstractmethod
+    def read_rows(self, tokens: Tensor, begins: Tensor) -> Tensor:
+        """Return the notes of whole sequences.
 
         Args:
-            logits: (M, V).
-            scores: (M, S).
-            context: (M, S) int64 token ids.
+            tokens: (B, T) int64; several sequences may stand in one row.
+            begins: (B, T) bool, True where one begins.
 
         Returns:
-            (M, V) float32.
+            (B, T) int64.
         """
-        return logits.float().scatter_add(1, context, self.item_scores(scores, context))
 
-    def item_scores(self, scores: Tensor, context: Tensor) -> Tensor:
-        """Return the scores with those of tokens that are no items set to 0; both arguments of one shape."""
-        first, last = self.config.first_item, self.config.first_item + self.config.num_items
-        is_item: Tensor = (context >= first) & (context < last)
-        return scores * is_item
+    @abstractmethod
+    def read_on(self, tokens: Tensor, visible: Tensor, old: Tensor) -> Tensor:
+        """Return the notes of new tokens, each after the last token that it sees.
+
+        Args:
+            tokens: (B, T) int64.
+            visible: (B, T, S) bool; the last token that one sees is itself.
+            old: (B, columns) float32, the notes in the cache.
+
+        Returns:
+            (B, T) int64; anything where a filler sees nothing.
+        """
+
+    @abstractmethod
+    def copies(
+        self, queries: Tensor, at: Tensor, keys: Tensor, notes: Tensor, visible: Tensor, wanted: Tensor
+    ) -> Copies:
+        """Return what is added to the logits.
+
+        Args:
+            queries: (B, K, D) last hidden states.
+            at: (B, K) notes of the same tokens.
+            keys: (B, S, E) projected states of the context.
+            notes: (B, S) of the context.
+            visible: (B, K, S) bool, which tokens of the context a query sees.
+            wanted: (B, K) bool, whose logits are asked for.
+        """
+
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return signed scores (B, K, J) float32 of keys (B, J, E) for queries (B, K, D)."""
+        found: Tensor = self.copy_query(queries) @ keys.transpose(1, 2) / math.sqrt(self.config.copy_dim)
+        return found.float()
 
     def forward(
         self,
@@ -97,33 +119,181 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):  # type: ignore[misc]
             **options,
         )
         states = output.last_hidden_state  # (B, T, D)
-        keys, context = self._context(states, input_ids, past_key_values)
         if isinstance(logits_to_keep, int):
             kept = torch.arange(states.shape[1], device=states.device)[-logits_to_keep or None :]
         else:
             kept = logits_to_keep
-        visible = _visible(attention_mask, input_ids.shape[1], context.shape[1], input_ids.device)
-        visible = visible.expand(len(states), -1, -1)[:, kept]
-        scores = self.copy_scores(states[:, kept], keys, visible)
+        keys, notes, new, visible = self._context(states, input_ids, attention_mask, past_key_values)
         logits = self.lm_head(states[:, kept])
-        sources = context[:, None].expand(-1, len(kept), -1)
-        copied = self.add_copies(logits.flatten(0, 1), scores.flatten(0, 1), sources.flatten(0, 1))
-        return CausalLMOutputWithPast(logits=copied.view_as(logits), past_key_values=output.past_key_values)
+        wanted = torch.ones(logits.shape[:2], dtype=torch.bool, device=logits.device)
+        found = self.copies(states[:, kept], new[:, kept], keys, notes, visible[:, kept], wanted)
+        copied = found.add_to(logits.flatten(0, 1)).view(logits.shape)
+        return CausalLMOutputWithPast(logits=copied, past_key_values=output.past_key_values)
 
-    def _context(self, states: Tensor, tokens: Tensor, cache: Cache | None) -> tuple[Tensor, Tensor]:
-        """Return keys (B, S, copy_dim) and token ids (B, S) of the whole context.
+    def _context(
+        self, states: Tensor, tokens: Tensor, mask: Tensor | None, cache: Cache | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return keys (B, S, E) and notes (B, S) of the whole context, new notes (B, T), visible (B, T, S).
 
-        Both live in one more layer of the cache, so that whoever reorders, repeats or crops the cache does
-        the right thing without knowing of it. Token ids are exact in float32.
+        Keys and notes live in one more layer of the cache, so that whoever reorders, repeats or crops the
+        cache does the right thing without knowing of it. Notes are exact in float32.
         """
         keys = self.copy_key(states).float()
+        rows, size = tokens.shape
         if cache is None:
-            return keys, tokens
+            new = self.read_rows(tokens, _begins(tokens, mask))
+            return keys, new, new, _visible(mask, size, size, tokens.device).expand(rows, -1, -1)
         while len(cache.layers) <= self.config.num_hidden_layers:
             cache.layers.append(DynamicLayer())
         layer = cache.layers[self.config.num_hidden_layers]
-        all_keys, ids = layer.update(keys[:, None], tokens[:, None, :, None].float())
-        return all_keys[:, 0], ids[:, 0, :, 0].long()
+        if layer.is_initialized:
+            total = mask.shape[3] if mask is not None and mask.ndim == 4 else layer.keys.shape[2] + size
+            visible = _visible(mask, size, total, tokens.device).expand(rows, -1, -1)
+            new = self.read_on(tokens, visible, layer.values[:rows, 0, :, 0])
+        else:
+            new = self.read_rows(tokens, _begins(tokens, mask))
+        all_keys, noted = layer.update(keys[:, None], new[:, None, :, None].float())
+        visible = _visible(mask, size, all_keys.shape[2], tokens.device).expand(rows, -1, -1)
+        return all_keys[:, 0], noted[:, 0, :, 0].long(), new, visible
+
+
+class CopyLlamaConfig(LlamaConfig):  # type: ignore[misc]
+    """A Llama configuration with the copy head's width and the range of item tokens."""
+
+    model_type = "steerec_copy_llama"
+
+    def __init__(self, copy_dim: int = 32, first_item: int = 0, num_items: int = 0, **options: Any) -> None:
+        self.copy_dim, self.first_item, self.num_items = copy_dim, first_item, num_items
+        super().__init__(**options)
+
+
+class CopyLlamaForCausalLM(CopyLlama):
+    """Items are tokens: an item's logit gets the score of every place where it stands in the context."""
+
+    config_class = CopyLlamaConfig
+
+    def __init__(self, config: CopyLlamaConfig) -> None:
+        super().__init__(config)
+        self.post_init()
+
+    def read_rows(self, tokens: Tensor, begins: Tensor) -> Tensor:
+        """Return the tokens: they say all there is to know."""
+        return tokens
+
+    def read_on(self, tokens: Tensor, visible: Tensor, old: Tensor) -> Tensor:
+        """Return the tokens."""
+        return tokens
+
+    def copies(
+        self, queries: Tensor, at: Tensor, keys: Tensor, notes: Tensor, visible: Tensor, wanted: Tensor
+    ) -> Copies:
+        """Return every visible place's score for the token that stands there, 0 if that is no item."""
+        first, last = self.config.first_item, self.config.first_item + self.config.num_items
+        scores = self.scores(queries, keys).masked_fill(~visible, 0.0)[wanted]  # (R, S)
+        tokens = notes[:, None].expand_as(visible)[wanted]  # (R, S)
+        query = torch.arange(len(scores), device=scores.device)[:, None].expand_as(scores)
+        added = scores * ((tokens >= first) & (tokens < last))
+        return Copies(query.flatten(), tokens.flatten(), added.flatten())
+
+
+class TitleCopyLlamaConfig(LlamaConfig):  # type: ignore[misc]
+    """A Llama configuration with the copy head's width and the sizes of the tables that read spellings."""
+
+    model_type = "steerec_title_copy_llama"
+
+    def __init__(
+        self, copy_dim: int = 32, spelling_sizes: dict[str, int] | None = None, **options: Any
+    ) -> None:
+        self.copy_dim, self.spelling_sizes = copy_dim, spelling_sizes or {}
+        super().__init__(**options)
+
+
+class TitleCopyLlamaForCausalLM(CopyLlama):
+    """Items are spelled: a score belongs to an item, and goes to the tokens that lead to it.
+
+    Let `s_i` be the score of item i, 0 if it does not stand in the context, and `A(v)` the logarithm of the
+    mean of `exp(s_i)` over the items whose spelling passes through node v. Where node n has been written, the
+    token that leads to its child v gets `A(v) - A(n)`: the product over a spelling is what an atomic copy
+    head gives the item, marginalised over spellings of equal weight. So "The" is hardly pushed down by three
+    seen films that begin with it, and the token at which only seen films are left is.
+    """
+
+    config_class = TitleCopyLlamaConfig
+
+    def __init__(self, config: TitleCopyLlamaConfig) -> None:
+        super().__init__(config)
+        self.spelling = SpellingReader(**config.spelling_sizes, vocab_size=config.vocab_size)
+        self.post_init()
+
+    @classmethod
+    def with_tables(cls, tables: SpellingTables, **options: Any) -> TitleCopyLlamaForCausalLM:
+        """Build an untrained model that reads the given spellings; options as of the configuration."""
+        model = cls(TitleCopyLlamaConfig(spelling_sizes=tables.sizes, **options))
+        model.spelling.fill(tables)
+        return model
+
+    def read_rows(self, tokens: Tensor, begins: Tensor) -> Tensor:
+        """Return where each token stands in the spelling of an item."""
+        return self.spelling.read_rows(tokens, begins)
+
+    def read_on(self, tokens: Tensor, visible: Tensor, old: Tensor) -> Tensor:
+        """Return where each new token stands in the spelling of an item."""
+        columns = torch.arange(1, visible.shape[2] + 1, device=visible.device)
+        own = (visible * columns).amax(dim=2)  # (B, T), counted from 1
+        parent = (visible & (columns < own[:, :, None])).mul(columns).amax(dim=2)
+        stored = old.gather(1, (parent - 1).clamp(0, old.shape[1] - 1)).long()
+        new = torch.zeros_like(tokens)
+        for t in range(tokens.shape[1]):
+            before = stored[:, t]
+            for earlier in range(t):
+                before = torch.where(own[:, earlier] == parent[:, t], new[:, earlier], before)
+            new[:, t] = self.spelling.read_next(before, tokens[:, t])
+        return new
+
+    def copies(
+        self, queries: Tensor, at: Tensor, keys: Tensor, notes: Tensor, visible: Tensor, wanted: Tensor
+    ) -> Copies:
+        """Return `A(v) - A(n)` for every child v, with an item of the context below it, of the node n."""
+        items, place = self.spelling.finished(notes)  # (B, J) each
+        index = place[:, None].expand(-1, visible.shape[1], -1)
+        seen = visible.gather(2, index) & (items >= 0)[:, None] & wanted[:, :, None]
+        seen = self.spelling.last_mentions(seen, items) & self.spelling.below(at, items)  # (B, K, J)
+        scores = self.scores(queries, keys.gather(1, place[:, :, None].expand(-1, -1, keys.shape[2])))
+        number = wanted.flatten().cumsum(0).view(wanted.shape) - 1  # (B, K)
+        b, k, j = seen.nonzero(as_tuple=True)  # (P,) each
+        step = self.spelling.step(at[b, k], items[b, j])
+        weights = scores[b, k, j].clamp(-_LARGEST, _LARGEST).exp()
+        size = self.config.vocab_size
+        pairs, child = torch.unique(
+            number[b, k] * size + step.token, return_inverse=True
+        )  # (children,), (P,)
+        query, node = torch.unique_consecutive(pairs // size, return_inverse=True)  # (nodes,), (children,)
+        below = _mean_logs(weights, child, len(pairs), step.leaves_below)
+        here = _mean_logs(weights, node[child], len(query), step.leaves_here)
+        return Copies(pairs // size, pairs % size, below - here[node])
+
+
+_LARGEST = 30.0
+"""Scores beyond it are cut: their exponential must be finite."""
+
+
+def _mean_logs(weights: Tensor, group: Tensor, num_groups: int, leaves: Tensor) -> Tensor:
+    """Return log of the mean weight below each node, where leaves that are not listed weigh 1: (groups,)."""
+    zeros = torch.zeros(num_groups, device=weights.device)
+    total = zeros.index_add(0, group, weights)
+    listed = zeros.index_add(0, group, torch.ones_like(weights))
+    size = zeros.scatter(0, group, leaves.float())
+    return torch.log((size - listed + total) / size)
+
+
+def _begins(tokens: Tensor, mask: Tensor | None) -> Tensor:
+    """Return (B, T) bool, True at the first token of every row; padding before it is read as words."""
+    begins = torch.zeros_like(tokens, dtype=torch.bool)
+    begins[:, 0] = True
+    if mask is not None and mask.ndim == 2:
+        first = mask[:, -tokens.shape[1] :].bool().int().argmax(dim=1)
+        begins[torch.arange(len(tokens), device=tokens.device), first] = True
+    return begins
 
 
 def _visible(mask: Tensor | None, new: int, total: int, device: torch.device) -> Tensor:
@@ -135,5 +305,9 @@ def _visible(mask: Tensor | None, new: int, total: int, device: torch.device) ->
     return causal if mask is None else causal & mask[:, None, :total].bool()
 
 
-AutoConfig.register(CopyLlamaConfig.model_type, CopyLlamaConfig, exist_ok=True)
-AutoModelForCausalLM.register(CopyLlamaConfig, CopyLlamaForCausalLM, exist_ok=True)
+for _config, _model in (
+    (CopyLlamaConfig, CopyLlamaForCausalLM),
+    (TitleCopyLlamaConfig, TitleCopyLlamaForCausalLM),
+):
+    AutoConfig.register(_config.model_type, _config, exist_ok=True)
+    AutoModelForCausalLM.register(_config, _model, exist_ok=True)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from steerec.llm.copy_llama import CopyLlamaForCausalLM
+from steerec.llm.copy_llama import Copies, CopyLlama
 from steerec.llm.ragged import Ragged, plan_buckets, ragged_attention, supports_ragged
 
 
@@ -157,7 +157,7 @@ def target_logits(model: Any, batch: PackedBatch, *, masked: bool = False) -> tu
     states = _states(model.get_decoder(), batch, masked)  # (B, T, D)
     places = (batch.weights.flatten() > 0).nonzero()[:, 0]  # (M,); the state that predicts stands one before
     logits = model.get_output_embeddings()(states.flatten(0, 1)[places - 1]).float()  # (M, V)
-    if isinstance(model, CopyLlamaForCausalLM):
+    if isinstance(model, CopyLlama):
         logits = _add_copies(model, logits, states, batch, places - 1)
     return logits, batch.tokens.flatten()[places], places
 
@@ -173,19 +173,17 @@ def _states(decoder: Any, batch: PackedBatch, masked: bool) -> Tensor:
     return states
 
 
-def _add_copies(
-    model: CopyLlamaForCausalLM, logits: Tensor, states: Tensor, batch: PackedBatch, at: Tensor
-) -> Tensor:
+def _add_copies(model: CopyLlama, logits: Tensor, states: Tensor, batch: PackedBatch, at: Tensor) -> Tensor:
     """Add the copy head's scores to the logits (M, V) of the predictions at flat places (M,)."""
     prediction = torch.full((batch.tokens.numel(),), -1, dtype=torch.int64, device=at.device)
     prediction[at] = torch.arange(len(at), device=at.device)  # (B * T,)
-    flat, tokens, keys = states.flatten(0, 1), batch.tokens.flatten(), model.copy_key(states).flatten(0, 1)
-    where, added = [], []
+    notes = model.read_rows(batch.tokens, batch.positions == 0).flatten()
+    flat, keys = states.flatten(0, 1), model.copy_key(states).float().flatten(0, 1)
+    found = []
     for places, valid in batch.ragged.buckets:
         causal = torch.ones(places.shape[1], places.shape[1], dtype=torch.bool, device=at.device).tril()
-        scores = model.copy_scores(flat[places], keys[places], causal & valid[:, None])  # (S, L, L)
         wanted = valid & (prediction[places] >= 0)  # (S, L)
-        context = tokens[places][:, None].expand_as(scores)[wanted]  # (R, L)
-        added.append(model.item_scores(scores[wanted], context).flatten())
-        where.append((prediction[places[wanted]][:, None] * logits.shape[1] + context).flatten())
-    return logits.flatten().scatter_add(0, torch.cat(where), torch.cat(added)).view_as(logits)
+        here = notes[places]
+        copies = model.copies(flat[places], here, keys[places], here, causal & valid[:, None], wanted)
+        found.append(copies._replace(query=prediction[places[wanted]][copies.query]))
+    return Copies(*map(torch.cat, zip(*found, strict=True))).add_to(logits)

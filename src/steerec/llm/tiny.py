@@ -21,9 +21,10 @@ from steerec.data.catalog import Catalog
 from steerec.items.identifier import AtomicIdentifier, Identifier, TitleIdentifier
 from steerec.items.text import item_texts
 from steerec.items.titles import title_texts
-from steerec.llm.chat import plain_encoder
-from steerec.llm.copy_llama import CopyLlamaConfig, CopyLlamaForCausalLM
+from steerec.llm.chat import plain_encoder, read_frame
+from steerec.llm.copy_llama import CopyLlamaConfig, CopyLlamaForCausalLM, TitleCopyLlamaForCausalLM
 from steerec.llm.language_model import LanguageModel
+from steerec.llm.spelling_reader import read_tables
 
 PAD, USER, ASSISTANT, END = "<|pad|>", "<|user|>", "<|assistant|>", "<|end|>"
 _TEMPLATE = (
@@ -53,7 +54,7 @@ class TinyConfig(Config):
     intermediate_size: pydantic.PositiveInt = 344
     """Width of the gated feed-forward layer."""
     copy_dim: pydantic.NonNegativeInt = 32
-    """Width of the signed copy head over item tokens (atomic only); 0 builds a plain Llama."""
+    """Width of the signed copy head over items; 0 builds a plain Llama."""
     max_history: pydantic.NonNegativeInt = 400
     """Most recent items shown in a prompt."""
     context_length: pydantic.PositiveInt = 1024
@@ -91,7 +92,7 @@ def build_tiny(
         identifier: Identifier = TitleIdentifier(title_texts(catalog), encode, decode=words.decode)
     else:
         identifier = _add_items(words, len(catalog), config.num_slots)
-    model = _build_model(len(words), identifier, config)
+    model = _build_model(words, identifier, config)
     if item_vectors and isinstance(identifier, AtomicIdentifier):
         vectors = project_vectors(item_vectors, config.hidden_size, config.vector_range)
         first = identifier.first_item_id
@@ -144,7 +145,8 @@ def _add_items(tokenizer: Any, num_items: int, num_slots: int) -> AtomicIdentifi
     )
 
 
-def _build_model(vocab_size: int, identifier: Identifier, config: TinyConfig) -> PreTrainedModel:
+def _build_model(words: Any, identifier: Identifier, config: TinyConfig) -> PreTrainedModel:
+    vocab_size, reply_end = len(words), read_frame(words).reply[-1]
     options: dict[str, Any] = {
         "vocab_size": vocab_size,
         "hidden_size": config.hidden_size,
@@ -161,12 +163,14 @@ def _build_model(vocab_size: int, identifier: Identifier, config: TinyConfig) ->
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        if config.copy_dim and isinstance(identifier, AtomicIdentifier):
-            copying = {"copy_dim": config.copy_dim, "num_items": identifier.num_items}
-            return CopyLlamaForCausalLM(
-                CopyLlamaConfig(first_item=identifier.first_item_id, **copying, **options)
-            )
-        return LlamaForCausalLM(LlamaConfig(**options))
+        if not config.copy_dim:
+            return LlamaForCausalLM(LlamaConfig(**options))
+        options["copy_dim"] = config.copy_dim
+        if isinstance(identifier, AtomicIdentifier):
+            items = {"first_item": identifier.first_item_id, "num_items": identifier.num_items}
+            return CopyLlamaForCausalLM(CopyLlamaConfig(**items, **options))
+        tables = read_tables(identifier, reply_end, vocab_size)
+        return TitleCopyLlamaForCausalLM.with_tables(tables, **options)
 
 
 def project_vectors(
