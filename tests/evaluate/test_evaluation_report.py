@@ -76,6 +76,29 @@ def test_both_tables_say_the_same(report: Report) -> None:
     assert marked.startswith("**toy, test split**")
 
 
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_no_cell_is_cut_at_any_width(report: Report, width: int) -> None:
+    rows = in_order(
+        [
+            *(
+                _row(name, 0.1, 0.6)
+                for name in ("lm-free", "lm-constrained", "lm-constrained+teacher", "teacher")
+            ),
+            *(_row(name, 0.1, 0.3) for name in ("teacher+control", "teacher+keyword", "popularity", "floor")),
+        ]
+    )
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(render(report.model_copy(update={"rows": rows})))
+    text = console.export_text()
+    assert "…" not in text
+    assert text.count("0.100 [0.090, 0.110]") == 8
+    assert text.count("60 / 50") >= 2
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert all(line.rstrip().endswith(("┃", "│")) for line in text.splitlines() if line[:1] in "┃│" and line)
+    hidden = "also shows" in text
+    assert hidden == (width < 200)
+
+
 @pytest.mark.parametrize(("low", "high", "verdict"), [(0.1, 0.2, "higher"), (-0.2, -0.1, "lower"),
                                                       (-0.1, 0.1, "no difference shown")])  # fmt: skip
 def test_a_verdict_needs_an_interval_without_zero(low: float, high: float, verdict: str) -> None:

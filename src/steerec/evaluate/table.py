@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -47,41 +48,82 @@ CONTROL = (
 _KIND = "control_satisfaction@k:kind:"
 
 
-def main_table(report: Report) -> Table:
-    """Return the main table as a rich renderable: a row per recommender."""
-    columns = [c for c in (*PLAIN, *CONTROL) if any(c.metric in row.metrics for row in report.rows)]
-    table = Table(title=_title(report), title_justify="left", header_style="bold", pad_edge=False)
-    table.add_column("row", no_wrap=True)
-    for column in columns:
-        table.add_column(column.heading, justify="right")
-    for row in report.rows:
-        table.add_row(row.name, *_cells(row, columns))
-    return table
-
-
-def kind_table(report: Report) -> Table | None:
-    """Return satisfaction per kind of control, trained / unseen phrasings, or None without control rows."""
-    kinds, rows = _kinds(report)
-    if not kinds:
-        return None
-    title = "Requests obeyed, % (trained words / unseen words)"
-    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
-    table.add_column("kind of request", no_wrap=True)
-    for row in rows:
-        table.add_column(row.name, justify="right")
-    for kind in kinds:
-        table.add_row(kind.replace("_", " "), *(_kind_cell(row, kind) for row in rows))
-    return table
+_PRIORITY = ("lm-free", "lm-constrained", "teacher+keyword", "teacher+control", "teacher")
+"""Rows whose obedience is shown where a terminal is too narrow for all of them, most telling first."""
 
 
 def render(report: Report) -> RenderableType:
-    """Return everything a person wants to see of a report, for a terminal."""
-    parts: list[RenderableType] = [main_table(report)]
-    parts += [Text(line, style="dim") for line in footnotes(report)]
-    kinds = kind_table(report)
-    if kinds is not None:
-        parts += [Text(""), kinds]
-    return Group(*parts)
+    """Return everything a person wants to see of a report, laid out for the terminal it meets."""
+    return _Layout(report)
+
+
+class _Layout:
+    """A renderable that learns the width only when it is printed."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield one table where it fits, else one of accuracy and one of obedience; then the notes."""
+        report = self.report
+        whole = _metric_table(report, (*PLAIN, *CONTROL), _title(report))
+        if _fits(whole, console, options):
+            yield whole
+        else:
+            yield _metric_table(report, PLAIN, _title(report))
+            if any(column.metric in row.metrics for column in CONTROL for row in report.rows):
+                yield _metric_table(report, CONTROL, "")
+        for line in footnotes(report):
+            yield Text(line, style="dim")
+        kinds, rows = _kinds(report)
+        if kinds:
+            yield Text("")
+            yield from _kind_tables(kinds, rows, console, options)
+
+
+def _metric_table(report: Report, columns: Sequence[Column], title: str) -> Table:
+    columns = [c for c in columns if any(c.metric in row.metrics for row in report.rows)]
+    rows = [row for row in report.rows if any(_cells(row, columns))]
+    texts = {c.heading: [_cells(row, [c])[0] for row in rows] for c in columns}
+    return _table(title, "row", [row.name for row in rows], texts)
+
+
+def _kind_tables(
+    kinds: Sequence[str], rows: Sequence[Row], console: Console, options: ConsoleOptions
+) -> RenderResult:
+    """Satisfaction per kind of control for as many rows as fit, in their order."""
+    telling = sorted(
+        rows, key=lambda row: _PRIORITY.index(row.name) if row.name in _PRIORITY else len(_PRIORITY)
+    )
+    title = "Requests obeyed, % (trained words / unseen words)"
+    labels = [kind.replace("_", " ") for kind in kinds]
+    for size in range(len(rows), 0, -1):
+        shown = [row for row in rows if row in telling[:size]]
+        texts = {row.name: [_kind_cell(row, kind) for kind in kinds] for row in shown}
+        table = _table(title, "kind of request", labels, texts)
+        if size == 1 or _fits(table, console, options):
+            yield table
+            break
+    if size < len(rows):
+        hidden = ", ".join(row.name for row in rows if row not in shown)
+        yield Text(f"A wider terminal, or report.md, also shows {hidden}.", style="dim")
+
+
+def _table(title: str, first: str, labels: Sequence[str], columns: Mapping[str, Sequence[str]]) -> Table:
+    """Return a table whose headings may be wrapped between words, and whose cells may not."""
+    table = Table(title=title or None, title_justify="left", header_style="bold", pad_edge=False)
+    table.add_column(first, no_wrap=True, min_width=max(map(len, labels), default=0))
+    for heading, cells in columns.items():
+        width = max(map(len, [*heading.split(), *cells]))
+        # Rich narrows the widest column that may be wrapped, whatever it needs: spare those that cannot gain.
+        table.add_column(heading, justify="right", min_width=width, no_wrap=len(heading) <= width)
+    for label, *cells in zip(labels, *columns.values(), strict=True):
+        table.add_row(label, *cells)
+    return table
+
+
+def _fits(table: Table, console: Console, options: ConsoleOptions) -> bool:
+    return Measurement.get(console, options.update(max_width=10_000), table).minimum <= options.max_width
 
 
 def markdown(report: Report) -> str:
