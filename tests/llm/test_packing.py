@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from steerec.llm.language_model import LanguageModel
-from steerec.llm.packing import Example, PackedBatch, block_causal_mask, pack, pad, plan_rows, target_logits
+from steerec.llm.packing import (
+    Example,
+    PackedBatch,
+    block_causal_mask,
+    fold,
+    pack,
+    pad,
+    plan_rows,
+    target_logits,
+)
 from steerec.llm.ragged import ragged_attention
 from tiny_shelf import tiny
 
@@ -54,7 +63,8 @@ def test_layout_by_hand() -> None:
 
 
 def test_the_mask_is_causal_within_a_sequence_and_closed_between_them() -> None:
-    mask = block_causal_mask(torch.tensor([[0, 0, 1, -1]]))[0, 0]
+    segments = torch.tensor([[0, 0, 1, -1]])
+    mask = block_causal_mask(segments, torch.zeros_like(segments))[0, 0]
     expected = [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
     assert mask.int().tolist() == expected
 
@@ -121,10 +131,42 @@ def test_packed_equals_padded_equals_alone(trained: tuple[Any, list[Example]]) -
     packed = pack(examples, 2 * max(len(example.tokens) for example in examples))
     losses = [float(loss(model, batch).detach()) for batch in (packed, pad(examples))]
     alone = 0.0
-    for tokens, weights in examples:
+    for tokens, weights, _ in examples:
         with torch.no_grad():
             logits = model(input_ids=torch.tensor([tokens])).logits[0].log_softmax(dim=-1)
         alone -= sum(weights[t] * float(logits[t - 1, tokens[t]]) for t in range(1, len(tokens)))
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert losses[0] == pytest.approx(alone, rel=1e-5)
     assert packed.tokens.shape[0] < len(examples)
+
+
+def test_a_fold_by_hand() -> None:
+    batch = pack([example(5, 6), fold([7, 8], [[1, 2], [3]], [[1.0, 0.5], [1.0]])], 8)
+    assert batch.tokens.tolist() == [[7, 8, 1, 2, 3, 5, 6]]
+    assert batch.positions.tolist() == [[0, 1, 2, 3, 2, 0, 1]]
+    assert batch.branches.tolist() == [[0, 0, 1, 1, 2, 0, 0]]
+    assert batch.weights.tolist() == [[0, 0, 1, 0.5, 1, 0, 1]]
+    assert batch.sources.tolist()[0][1:5] == [0, 1, 2, 1]
+    assert batch.sources[0, 6] == 5
+    sees_itself_and = [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3], [0, 1, 4], [5], [5, 6]]
+    mask = block_causal_mask(batch.segments, batch.branches)[0, 0]
+    assert [row.nonzero()[:, 0].tolist() for row in mask] == sees_itself_and
+
+
+def test_folded_answers_equal_answers_one_by_one(trained: tuple[Any, list[Example]]) -> None:
+    model, examples = trained
+    prompt, answers, folded = examples[0].tokens[:-4], [e.tokens[-4:] for e in examples[:3]], []
+    apart = [Example((*prompt, *a), (*(0.0 for _ in prompt), *(1.0 for _ in a))) for a in answers]
+    folded = [fold(prompt, answers, [[1.0] * len(a) for a in answers]), examples[3]]
+    capacity = 400
+    results = []
+    for batch, masked in ((pack([*apart, examples[3]], capacity), False), (pack(folded, capacity), False),
+                          (pack(folded, capacity), True)):  # fmt: skip
+        model.zero_grad()
+        total = loss(model, batch, masked=masked)
+        total.backward()
+        results.append((total.detach(), {n: p.grad.clone() for n, p in model.named_parameters()}))
+    for total, gradients in results[1:]:
+        torch.testing.assert_close(total, results[0][0])
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(gradient, results[0][1][name], atol=1e-3, rtol=1e-4)

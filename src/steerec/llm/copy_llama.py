@@ -53,12 +53,13 @@ class CopyLlama(LlamaForCausalLM):  # type: ignore[misc]
         self.copy_key = nn.Linear(config.hidden_size, config.copy_dim)
 
     @abstractmethod
-    def read_rows(self, tokens: Tensor, begins: Tensor) -> Tensor:
+    def read_rows(self, tokens: Tensor, begins: Tensor, opened: Tensor | None = None) -> Tensor:
         """Return the notes of whole sequences.
 
         Args:
             tokens: (B, T) int64; several sequences may stand in one row.
             begins: (B, T) bool, True where one begins.
+            opened: (B, T) bool, True where an answer begins that does not stand right after its prompt.
 
         Returns:
             (B, T) int64.
@@ -176,7 +177,7 @@ class CopyLlamaForCausalLM(CopyLlama):
         super().__init__(config)
         self.post_init()
 
-    def read_rows(self, tokens: Tensor, begins: Tensor) -> Tensor:
+    def read_rows(self, tokens: Tensor, begins: Tensor, opened: Tensor | None = None) -> Tensor:
         """Return the tokens: they say all there is to know."""
         return tokens
 
@@ -232,9 +233,9 @@ class TitleCopyLlamaForCausalLM(CopyLlama):
         model.spelling.fill(tables)
         return model
 
-    def read_rows(self, tokens: Tensor, begins: Tensor) -> Tensor:
+    def read_rows(self, tokens: Tensor, begins: Tensor, opened: Tensor | None = None) -> Tensor:
         """Return where each token stands in the spelling of an item."""
-        return self.spelling.read_rows(tokens, begins)
+        return self.spelling.read_rows(tokens, begins, opened)
 
     def read_on(self, tokens: Tensor, visible: Tensor, old: Tensor) -> Tensor:
         """Return where each new token stands in the spelling of an item."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from steerec.llm.copy_llama import Copies, CopyLlama
-from steerec.llm.ragged import Ragged, plan_buckets, ragged_attention, supports_ragged
+from steerec.llm.ragged import Ragged, branches_see, plan_buckets, ragged_attention, supports_ragged
 
 
 class Example(NamedTuple):
@@ -22,6 +22,26 @@ class Example(NamedTuple):
     tokens: tuple[int, ...]
     weights: tuple[float, ...]
     """Loss weight of predicting each token from those before it; the first is never predicted."""
+    branches: tuple[int, ...] = ()
+    """Branch of each token: 0 for what is common to all, then 1, 2, ..; empty where there are no branches."""
+
+
+def fold(
+    prompt: Sequence[int], answers: Sequence[Sequence[int]], weights: Sequence[Sequence[float]]
+) -> Example:
+    """Return one sequence that holds a prompt once and several answers to it side by side.
+
+    Args:
+        prompt: at least one token.
+        answers: none empty; each is read as if it followed the prompt alone.
+        weights: of predicting each token of each answer.
+    """
+    tokens, all_weights, branches = list(prompt), [0.0] * len(prompt), [0] * len(prompt)
+    for branch, (answer, its_weights) in enumerate(zip(answers, weights, strict=True), start=1):
+        tokens += answer
+        all_weights += its_weights
+        branches += [branch] * len(answer)
+    return Example(tuple(tokens), tuple(all_weights), tuple(branches))
 
 
 class PackedBatch(NamedTuple):
@@ -32,7 +52,12 @@ class PackedBatch(NamedTuple):
     weights: Tensor
     """(B, T) float32: weight of predicting this token; 0 at the starts and in the padding."""
     positions: Tensor
-    """(B, T) int64, restarting at 0 with every sequence."""
+    """(B, T) int64, restarting at 0 with every sequence, and after the prompt with every branch."""
+    sources: Tensor
+    """(B, T) int64, flat place of the token that predicts each: the one before it, for the first of a branch
+    the last of the prompt."""
+    branches: Tensor
+    """(B, T) int64."""
     segments: Tensor
     """(B, T) int64: number of the sequence within its row; -1 in the padding."""
     places: tuple[tuple[int, int], ...]
@@ -44,9 +69,8 @@ class PackedBatch(NamedTuple):
 
     def to(self, device: torch.device) -> PackedBatch:
         """Return the batch on a device."""
-        moved = {
-            name: getattr(self, name).to(device) for name in ("tokens", "weights", "positions", "segments")
-        }
+        names = ("tokens", "weights", "positions", "sources", "branches", "segments")
+        moved = {name: getattr(self, name).to(device) for name in names}
         return self._replace(**moved, ragged=self.ragged.to(device))
 
 
@@ -108,36 +132,61 @@ def _lay_out(examples: Sequence[Example], rows: Sequence[Sequence[int]]) -> Pack
     tokens = torch.zeros(len(rows), width, dtype=torch.int64)
     weights = torch.zeros(len(rows), width)
     positions = torch.zeros(len(rows), width, dtype=torch.int64)
+    sources = torch.zeros(len(rows), width, dtype=torch.int64)
+    branches = torch.zeros(len(rows), width, dtype=torch.int64)
     segments = torch.full((len(rows), width), -1, dtype=torch.int64)
     places = [(0, 0)] * len(examples)
     for r, row in enumerate(rows):
         start = 0
         for number, index in enumerate(row):
-            end = start + len(examples[index].tokens)
-            tokens[r, start:end] = torch.tensor(examples[index].tokens)
-            weights[r, start:end] = torch.tensor(examples[index].weights)
+            example = examples[index]
+            end = start + len(example.tokens)
+            tokens[r, start:end] = torch.tensor(example.tokens)
+            weights[r, start:end] = torch.tensor(example.weights)
             weights[r, start] = 0.0
-            positions[r, start:end] = torch.arange(end - start)
+            position, before = _follow(example)
+            positions[r, start:end] = position
+            sources[r, start:end] = before + (r * width + start)
+            if example.branches:
+                branches[r, start:end] = torch.tensor(example.branches)
             segments[r, start:end] = number
             places[index] = (r, start)
             start = end
     starts = [row * width + column for row, column in places]
     lengths = [len(example.tokens) for example in examples]
-    ragged = plan_buckets(starts, lengths, len(rows) * width)
-    return PackedBatch(tokens, weights, positions, segments, tuple(places), ragged, sum(lengths))
+    branched = branches.flatten() if branches.any() else None
+    ragged = plan_buckets(starts, lengths, len(rows) * width, branched)
+    return PackedBatch(
+        tokens, weights, positions, sources, branches, segments, tuple(places), ragged, sum(lengths)
+    )
 
 
-def block_causal_mask(segments: Tensor) -> Tensor:
-    """Return which token may attend to which: earlier ones of the same sequence, and itself.
+def _follow(example: Example) -> tuple[Tensor, Tensor]:
+    """Return each token's position and the place, within the sequence, of the token that it follows."""
+    places = torch.arange(len(example.tokens))
+    if not example.branches:
+        return places, (places - 1).clamp(min=0)
+    branches = torch.tensor(example.branches)
+    prompt = int((branches == 0).sum())
+    first = torch.searchsorted(branches, branches)  # branches ascend: place of each one's first token
+    positions = torch.where(branches == 0, places, prompt + places - first)
+    before = torch.where((places == first) & (branches > 0), prompt - 1, places - 1)
+    return positions, before.clamp(min=0)
+
+
+def block_causal_mask(segments: Tensor, branches: Tensor) -> Tensor:
+    """Return which token may attend to which: earlier ones of the same sequence and branch, and itself.
 
     Args:
         segments: (B, T) int64 sequence numbers within the row; -1 in the padding (padding attends to padding,
             which keeps the softmax finite and touches no sequence).
+        branches: (B, T) int64; 0 is common to all branches of its sequence.
 
     Returns:
         (B, 1, T, T) bool, True where attention is allowed.
     """
     same = segments[:, :, None] == segments[:, None, :]  # (B, T, T)
+    same &= branches_see(branches[:, :, None], branches[:, None, :])
     return torch.tril(same)[:, None]
 
 
@@ -155,17 +204,18 @@ def target_logits(model: Any, batch: PackedBatch, *, masked: bool = False) -> tu
         the flat index (M,) of each *predicted* token in the (B, T) batch.
     """
     states = _states(model.get_decoder(), batch, masked)  # (B, T, D)
-    places = (batch.weights.flatten() > 0).nonzero()[:, 0]  # (M,); the state that predicts stands one before
-    logits = model.get_output_embeddings()(states.flatten(0, 1)[places - 1]).float()  # (M, V)
+    places = (batch.weights.flatten() > 0).nonzero()[:, 0]  # (M,)
+    sources, place = torch.unique(batch.sources.flatten()[places], return_inverse=True)  # branches share some
+    logits = model.get_output_embeddings()(states.flatten(0, 1)[sources]).float()
     if isinstance(model, CopyLlama):
-        logits = _add_copies(model, logits, states, batch, places - 1)
-    return logits, batch.tokens.flatten()[places], places
+        logits = _add_copies(model, logits, states, batch, sources)
+    return logits if len(sources) == len(places) else logits[place], batch.tokens.flatten()[places], places
 
 
 def _states(decoder: Any, batch: PackedBatch, masked: bool) -> Tensor:
     options = {"input_ids": batch.tokens, "position_ids": batch.positions, "use_cache": False}
     if masked or not supports_ragged(decoder.config):
-        visible = block_causal_mask(batch.segments)  # (B, 1, T, T)
+        visible = block_causal_mask(batch.segments, batch.branches)  # (B, 1, T, T)
         states: Tensor = decoder(attention_mask=visible, **options).last_hidden_state
         return states
     with ragged_attention(decoder.config):
@@ -174,16 +224,22 @@ def _states(decoder: Any, batch: PackedBatch, masked: bool) -> Tensor:
 
 
 def _add_copies(model: CopyLlama, logits: Tensor, states: Tensor, batch: PackedBatch, at: Tensor) -> Tensor:
-    """Add the copy head's scores to the logits (M, V) of the predictions at flat places (M,)."""
+    """Add the copy head's scores to the logits (M, V) of what follows the tokens at flat places (M,)."""
     prediction = torch.full((batch.tokens.numel(),), -1, dtype=torch.int64, device=at.device)
     prediction[at] = torch.arange(len(at), device=at.device)  # (B * T,)
-    notes = model.read_rows(batch.tokens, batch.positions == 0).flatten()
+    notes = model.read_rows(batch.tokens, batch.positions == 0, _opened(batch)).flatten()
     flat, keys = states.flatten(0, 1), model.copy_key(states).float().flatten(0, 1)
     found = []
-    for places, valid in batch.ragged.buckets:
-        causal = torch.ones(places.shape[1], places.shape[1], dtype=torch.bool, device=at.device).tril()
+    for bucket in batch.ragged.buckets:
+        places, valid = bucket.places, bucket.valid
         wanted = valid & (prediction[places] >= 0)  # (S, L)
         here = notes[places]
-        copies = model.copies(flat[places], here, keys[places], here, causal & valid[:, None], wanted)
+        copies = model.copies(flat[places], here, keys[places], here, bucket.seen() & valid[:, None], wanted)
         found.append(copies._replace(query=prediction[places[wanted]][copies.query]))
     return Copies(*map(torch.cat, zip(*found, strict=True))).add_to(logits)
+
+
+def _opened(batch: PackedBatch) -> Tensor:
+    """Return (B, T) bool: where a branch begins, as if right after its prompt."""
+    tokens = torch.arange(batch.tokens.numel(), device=batch.tokens.device).view_as(batch.tokens)
+    return (batch.branches > 0) & (batch.sources != tokens - 1)

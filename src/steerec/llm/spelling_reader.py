@@ -184,7 +184,7 @@ class SpellingReader(nn.Module):
         outside = torch.isin(tokens, self.openers).long()  # _LINE after an opener, else _WORDS
         return torch.where(self.edges[place] == keys, self.targets[place], outside)
 
-    def read_rows(self, tokens: Tensor, begins: Tensor) -> Tensor:
+    def read_rows(self, tokens: Tensor, begins: Tensor, opened: Tensor | None = None) -> Tensor:
         """Return the states after each token of whole sequences.
 
         An opener leads to the beginning of a line from everywhere, so lines are read side by side.
@@ -192,17 +192,20 @@ class SpellingReader(nn.Module):
         Args:
             tokens: (B, T).
             begins: (B, T) bool, True at the first token of a sequence, the first column included.
+            opened: (B, T) bool, further places where a line begins.
 
         Returns:
             (B, T) int64.
         """
         flat, first = tokens.flatten(), begins.flatten()
-        opened = torch.isin(flat, self.openers).roll(1) & ~first
-        starts = (opened | first).nonzero()[:, 0]  # (lines,)
+        lines = torch.isin(flat, self.openers).roll(1) & ~first
+        if opened is not None:
+            lines |= opened.flatten()
+        starts = (lines | first).nonzero()[:, 0]  # (lines,)
         lengths = torch.diff(starts, append=torch.tensor([len(flat)], device=flat.device))
         lengths, order = lengths.sort(descending=True)
         starts = starts[order]
-        state = opened[starts].long()  # _LINE or _WORDS
+        state = lines[starts].long()  # _LINE or _WORDS
         states = torch.zeros_like(flat)
         longest = int(lengths[0])
         going_on = torch.searchsorted(-lengths, -torch.arange(longest, device=flat.device)).tolist()
