@@ -7,7 +7,7 @@ import pytest
 import torch
 from small_models import END_ID, TinyLM, atomic, random_prompts, sequence_log_prob, tiny_lm
 
-from steerec.decode.free import generate_free
+from steerec.decode.free import generate_free, sample_free
 from steerec.decode.outcome import FreeAnswer
 from steerec.errors import ConfigError, RequestError
 
@@ -63,6 +63,22 @@ def test_sampling_depends_on_seed_and_row_only() -> None:
     assert [x.tokens for x in one] == [x.tokens for x in other]
     changed = generate_free(lm, prompts, [3] * 6, temperature=1.0, seed=6)
     assert [x.tokens for x in one] != [x.tokens for x in changed]
+
+
+def test_samples_of_one_prompt_are_those_of_the_prompt_repeated() -> None:
+    lm = language_model(2, end_bias=2.0)
+    prompts = random_prompts(3, np.random.default_rng(4))
+    with_samples = sample_free(lm, prompts, [3] * 3, temperature=1.0, samples=4, seed=5, batch_size=8)
+    assert [len(answers) for answers in with_samples] == [4] * 3
+    assert len({answer.tokens for answer in with_samples[0]}) > 1, "each sample draws its own numbers"
+    alone = sample_free(lm, prompts[:1], [3], temperature=1.0, samples=4, seed=5, batch_size=4)
+    assert [x.tokens for x in alone[0]] == [x.tokens for x in with_samples[0]]
+    for prompt, answers in zip(prompts, with_samples, strict=True):
+        for answer in answers:
+            written = [*answer.tokens, *([END_ID] if answer.ended else [])]
+            assert answer.log_prob == pytest.approx(sequence_log_prob(lm, prompt, written), abs=1e-3)
+    with pytest.raises(ConfigError, match="samples"):
+        sample_free(lm, prompts, [3] * 3, samples=9, batch_size=8)
 
 
 def test_samples_follow_the_distribution() -> None:

@@ -34,42 +34,72 @@ def generate_free(
     seed: int = 0,
     batch_size: int = 64,
 ) -> list[FreeAnswer]:
-    """Let the model answer until its end token.
+    """Let the model answer every prompt once; arguments and errors as in `sample_free`.
+
+    Returns:
+        B answers in the order of the prompts.
+    """
+    found = sample_free(lm, prompts, counts, temperature=temperature, seed=seed, batch_size=batch_size)
+    return [answer for (answer,) in found]
+
+
+def sample_free(
+    lm: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    counts: Sequence[int],
+    *,
+    temperature: float = 0.0,
+    samples: int = 1,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> list[list[FreeAnswer]]:
+    """Let the model answer until its end token; each prompt is read once for all its samples.
 
     Args:
         lm: model, tokenizer, identifier, end and padding tokens, context length.
         prompts: B token sequences that end where the answer begins.
         counts: B requested list lengths; they set the limit of tokens and nothing else.
         temperature: 0 takes the likeliest token; above, tokens are drawn from softmax(logits / temperature).
-        seed: of the sampling; row i draws its own numbers, so the batch size changes no answer.
-        batch_size: requests decoded together, >= 1.
+        samples: answers per prompt.
+        seed: of the sampling; each sample of each prompt draws its own numbers, so the batch size changes no
+            answer.
+        batch_size: answers decoded together, at least `samples`.
 
     Returns:
-        B answers in the order of the prompts.
+        For each prompt its answers.
 
     Raises:
         RequestError: a list of the requested length might not fit in the context with its prompt.
-        ConfigError: temperature or batch size is out of range.
+        ConfigError: temperature, samples or batch size is out of range.
     """
-    if not (np.isfinite(temperature) and temperature >= 0) or batch_size < 1:
+    if not (np.isfinite(temperature) and temperature >= 0) or samples < 1 or batch_size < samples:
         raise ConfigError(
-            f"temperature must be finite and >= 0, batch_size at least 1; got {temperature} and {batch_size}."
+            f"temperature must be finite and >= 0, samples at least 1, batch_size at least samples; got "
+            f"{temperature}, {samples} and {batch_size}."
         )
     limits = [_limit(lm, prompt, count) for prompt, count in zip(prompts, counts, strict=True)]
     order = sorted(range(len(prompts)), key=lambda i: (limits[i], len(prompts[i]), i))
-    answers: dict[int, FreeAnswer] = {}
+    answers: dict[int, list[FreeAnswer]] = {}
+    together = batch_size // samples
     with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
+        for start in range(0, len(order), together):
+            chosen = order[start : start + together]
+            bounds = np.repeat([limits[i] for i in chosen], samples).tolist()
             draws = None
             if temperature > 0:
-                draws = [numpy_rng(seed, "free", row).random(limits[row]) for row in rows]
-            written = _write(
-                lm, [prompts[row] for row in rows], [limits[row] for row in rows], draws, temperature
-            )
-            for row, (tokens, log_prob) in zip(rows, written, strict=True):
-                answers[row] = _read(lm, tokens, log_prob, counts[row])
-    return [answers[row] for row in range(len(prompts))]
+                draws = [
+                    numpy_rng(seed, "free", i, sample).random(limits[i])
+                    for i in chosen
+                    for sample in range(samples)
+                ]
+            cache = RaggedCache(lm.model, [prompts[i] for i in chosen], pad_id=lm.pad_id)
+            if samples > 1:
+                cache.repeat(samples)
+            written = _write(lm, cache, bounds, draws, temperature)
+            for k, i in enumerate(chosen):
+                part = written[k * samples : (k + 1) * samples]
+                answers[i] = [_read(lm, tokens, log_prob, counts[i]) for tokens, log_prob in part]
+    return [answers[i] for i in range(len(prompts))]
 
 
 def _limit(lm: LanguageModel, prompt: Sequence[int], count: int) -> int:
@@ -81,16 +111,15 @@ def _limit(lm: LanguageModel, prompt: Sequence[int], count: int) -> int:
 
 def _write(
     lm: LanguageModel,
-    prompts: Sequence[Sequence[int]],
+    cache: RaggedCache,
     limits: Sequence[int],
     draws: Sequence[NDArray[np.float64]] | None,
     temperature: float,
 ) -> list[tuple[list[int], float]]:
-    """Tokens of each answer (end token included where it came) and their log-probability."""
-    cache = RaggedCache(lm.model, prompts, pad_id=lm.pad_id)
-    tokens: list[list[int]] = [[] for _ in prompts]
-    total = np.zeros(len(prompts))
-    rows = list(range(len(prompts)))
+    """Tokens of each row's answer (end token included where it came) and their log-probability."""
+    tokens: list[list[int]] = [[] for _ in limits]
+    total = np.zeros(len(limits))
+    rows = list(range(len(limits)))
     while True:
         step = len(tokens[rows[0]])  # all rows still in the batch are equally long
         if draws is None:

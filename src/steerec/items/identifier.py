@@ -55,6 +55,15 @@ class Identifier(ABC):
         """
 
     @abstractmethod
+    def ends(self, tokens: Sequence[int], decode: Decode) -> list[int]:
+        """Return the place of the token that ends each entry of a freely written answer, as `parse` reads it.
+
+        Args:
+            tokens: the answer, without its end token.
+            decode: text of token ids, special tokens included.
+        """
+
+    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Return what `identifier_from_dict` rebuilds it from, as plain JSON values."""
 
@@ -147,15 +156,24 @@ class AtomicIdentifier(Identifier):
 
     def parse(self, tokens: Sequence[int], decode: Decode) -> list[int | None]:
         """Read item tokens; slots are skipped, a run of other tokens is one unknown entry."""
-        entries: list[int | None] = []
+        return [item for item, _ in self._entries(tokens)]
+
+    def ends(self, tokens: Sequence[int], decode: Decode) -> list[int]:
+        """Return the item tokens' own places, and the last of each run of other tokens."""
+        return [end for _, end in self._entries(tokens)]
+
+    def _entries(self, tokens: Sequence[int]) -> list[tuple[int | None, int]]:
+        entries: list[tuple[int | None, int]] = []
         in_unknown = False
-        for token in tokens:
+        for place, token in enumerate(tokens):
             item, slot = token - self.first_item_id, token - self.first_slot_id
             known, marker = 0 <= item < self.num_items, 0 <= slot < self.num_slots
             if known:
-                entries.append(int(item))
-            elif not marker and not in_unknown:
-                entries.append(None)
+                entries.append((int(item), place))
+            elif not marker:
+                if in_unknown:
+                    entries.pop()
+                entries.append((None, place))
             in_unknown = not known and not marker
         return entries
 
@@ -225,6 +243,15 @@ class TitleIdentifier(Identifier):
     def parse(self, tokens: Sequence[int], decode: Decode) -> list[int | None]:
         """Read one title a line: NFKC, single blanks, a leading "3. " dropped, then the exact title."""
         return [self._by_text.get(title) for title in _lines(decode(list(tokens)))]
+
+    def ends(self, tokens: Sequence[int], decode: Decode) -> list[int]:
+        """Return the places of the line breaks that end a title, and the last token if none ends the last."""
+        found: list[int] = []
+        for place, token in enumerate(tokens):
+            if place + 1 == len(tokens) or "\n" in decode([token]):
+                lines = sum(1 for _ in _lines(decode(list(tokens[: place + 1]))))
+                found += [place] * (lines - len(found))
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Return the name and the titles."""

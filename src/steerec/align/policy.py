@@ -1,0 +1,134 @@
+"""What a model says of sampled lists: log-probabilities of their decisions, with gradient.
+
+Lists of one prompt share its computation: they are branches of one packed sequence.
+
+Legend: B lists, T most decisions of a list, D decisions of all lists, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steerec.align.rollouts import Ask, Rollout
+from steerec.llm.packing import PackedBatch, fold, pack, target_logits
+
+
+class Decisions(NamedTuple):
+    """Sampled lists as a model reads them."""
+
+    packed: PackedBatch
+    """A sequence per prompt, a branch per list; weight 1 on the tokens that were decided."""
+    row: Tensor
+    """(D,) int64 list of each decision, in the order of `target_logits`."""
+    column: Tensor
+    """(D,) int64 number of the decision within its list."""
+    allowed: Tensor | None
+    """(D, V) bool: what each choice was among; None: the whole vocabulary everywhere."""
+    mask: Tensor
+    """(B, T) bool: which decisions there are."""
+
+    def to(self, device: torch.device) -> Decisions:
+        """Return the same on a device."""
+        allowed = None if self.allowed is None else self.allowed.to(device)
+        row, column, mask = self.row.to(device), self.column.to(device), self.mask.to(device)
+        return Decisions(self.packed.to(device), row, column, allowed, mask)
+
+    @property
+    def num_lists(self) -> int:
+        """B."""
+        return len(self.mask)
+
+
+class Said(NamedTuple):
+    """Log-probabilities and entropies of decisions, both (B, T), 0 where there is no decision."""
+
+    log_probs: Tensor
+    """In nats, renormalised over what was allowed."""
+    entropy: Tensor
+    """In nats, of the distribution over what was allowed; without gradient."""
+
+
+def lay_out(asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]], vocab_size: int) -> Decisions:
+    """Lay groups of lists out for one pass of a model.
+
+    Args:
+        asks: prompts.
+        groups: the lists sampled for each; B lists together, each with at least one token.
+        vocab_size: V.
+    """
+    examples, sizes = [], []
+    for ask, group in zip(asks, groups, strict=True):
+        weights = [_weights(rollout) for rollout in group]
+        examples.append(fold(ask.tokens, [rollout.tokens for rollout in group], weights))
+        sizes.append(len(group))
+    packed = pack(examples, max(len(example.tokens) for example in examples))
+    lists = [rollout for group in groups for rollout in group]
+    first_list = np.cumsum([0, *sizes])
+    # flat places of all decisions, list by list; target_logits goes through the batch in row-major order
+    width, places, row, column = packed.tokens.shape[1], [], [], []
+    for number, (ask, group) in enumerate(zip(asks, groups, strict=True)):
+        line, start = packed.places[number]
+        begin = line * width + start + len(ask.tokens)
+        for k, rollout in enumerate(group):
+            places.append(begin + rollout.decided)
+            row.append(np.full(len(rollout.decided), first_list[number] + k))
+            column.append(np.arange(len(rollout.decided)))
+            begin += len(rollout.tokens)
+    order = np.argsort(np.concatenate(places))
+    rows, columns = np.concatenate(row)[order], np.concatenate(column)[order]
+    mask = np.zeros((len(lists), max(len(rollout.decided) for rollout in lists)), np.bool_)
+    mask[rows, columns] = True
+    return Decisions(
+        packed=packed,
+        row=torch.from_numpy(rows),
+        column=torch.from_numpy(columns),
+        allowed=_allowed(lists, rows, columns, vocab_size),
+        mask=torch.from_numpy(mask),
+    )
+
+
+def _weights(rollout: Rollout) -> list[float]:
+    weights = np.zeros(len(rollout.tokens))
+    weights[rollout.decided] = 1.0
+    return weights.tolist()
+
+
+def _allowed(
+    lists: Sequence[Rollout], rows: np.ndarray, columns: np.ndarray, vocab_size: int
+) -> Tensor | None:
+    if all(rollout.allowed is None for rollout in lists):
+        return None
+    allowed = np.zeros((len(rows), vocab_size), np.bool_)
+    for d, (row, column) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
+        choices = lists[row].allowed
+        allowed[d, slice(None) if choices is None else choices[column]] = True
+    return torch.from_numpy(allowed)
+
+
+def say(model: Any, decisions: Decisions, *, temperature: float = 1.0) -> Said:
+    """Return what a model says of decisions.
+
+    Args:
+        model: a Hugging Face causal model.
+        decisions: sampled lists.
+        temperature: of the sampling; the policy is the distribution that was sampled from.
+    """
+    logits, targets, _ = target_logits(model, decisions.packed)  # (D, V)
+    if temperature != 1.0:
+        logits = logits / temperature
+    if decisions.allowed is not None:
+        logits = logits.masked_fill(~decisions.allowed, -torch.inf)
+    normaliser = logits.logsumexp(dim=-1)  # (D,)
+    log_probs = logits.gather(1, targets[:, None])[:, 0] - normaliser
+    with torch.no_grad():
+        probabilities = (logits - normaliser[:, None]).exp_()
+        expected = torch.where(probabilities > 0, probabilities * logits, 0.0).sum(dim=-1)
+        entropy = normaliser - expected
+    place = (decisions.row, decisions.column)
+    empty = torch.zeros(decisions.mask.shape, device=logits.device)
+    return Said(empty.index_put(place, log_probs), empty.index_put(place, entropy))
