@@ -2,7 +2,9 @@
 
 A stage supplies `batches(step, micro)`, a pure function, and `step_fn(model, batch)`. Gradients of the *sum*
 of the losses are accumulated and divided by the total weight, so accumulation equals one big batch exactly;
-randomness is derived from (seed, stage, step, micro), so a resumed run equals an unbroken one.
+randomness is derived from (seed, stage, step, micro), so a resumed run equals an unbroken one. Where a
+process group stands (`torchrun`), the processes share the micro-batches of a step and add up what they found,
+so two processes equal one, up to the order of sums; the first one writes the files.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import pydantic
 import torch
+import torch.distributed as distributed
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -176,6 +179,7 @@ class _Run:
         self.device = next(iter(self.trained.values())).device
         self.log = folder / "metrics.jsonl"
         self.tokens, self.clock_start = 0, time.monotonic()
+        self.rank, self.processes = _place()
         folder.mkdir(parents=True, exist_ok=True)
 
     def optimise(
@@ -191,17 +195,18 @@ class _Run:
             group["lr"] = rate
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        loss, weight, sums = 0.0, 0.0, dict[str, float]()
-        for micro in range(config.gradient_accumulation_steps):
+        sums = {"loss": 0.0, "weight": 0.0, "tokens": 0.0}
+        for micro in range(self.rank, config.gradient_accumulation_steps, self.processes):
             torch.manual_seed(derive_seed(config.seed, self.stage, step, micro))
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.bf16):
                 output = step_fn(self.model, batches(step, micro))
             output.loss_sum.backward()  # type: ignore[no-untyped-call]
-            loss += float(output.loss_sum.detach())
-            weight += output.weight
-            self.tokens += output.num_tokens
-            for name, value in output.metrics.items():
-                sums[name] = sums.get(name, 0.0) + value
+            found = {"loss": float(output.loss_sum.detach()), "weight": output.weight}
+            _add(sums, {**output.metrics, **found, "tokens": output.num_tokens})
+        if self.processes > 1:
+            sums = self._add_up(sums)
+        loss, weight, tokens = (sums.pop(name) for name in ("loss", "weight", "tokens"))
+        self.tokens += int(tokens)
         norm = self._scale_gradients(weight)
         self.optimizer.step()
         mean = loss / max(weight, 1e-12)
@@ -216,6 +221,19 @@ class _Run:
                 "tokens_per_s": self.tokens / seconds,
             }
             self.write(step, entry | {name: value / max(weight, 1e-12) for name, value in sums.items()})
+
+    def _add_up(self, sums: dict[str, float]) -> dict[str, float]:
+        """Add the gradients and sums of all processes."""
+        for parameter in self.trained.values():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            distributed.all_reduce(parameter.grad)
+        everybodys: list[dict[str, float]] = [{} for _ in range(self.processes)]
+        distributed.all_gather_object(everybodys, sums)
+        total: dict[str, float] = {}
+        for one in everybodys:
+            _add(total, one)
+        return total
 
     def _scale_gradients(self, weight: float) -> float:
         gradients = [p.grad for p in self.trained.values() if p.grad is not None]
@@ -253,18 +271,23 @@ class _Run:
         value = metrics[self.select]
         if state.best_metric is not None and value <= state.best_metric:
             return state._replace(stale=state.stale + 1)
-        _save_tensors(self.folder / "best.safetensors", dict(self.trained))
+        if self.rank == 0:
+            _save_tensors(self.folder / "best.safetensors", dict(self.trained))
         return state._replace(best_step=state.step, best_metric=value, stale=0)
 
     def is_stale(self, state: _State) -> bool:
         return self.config.patience is not None and state.stale >= self.config.patience
 
     def write(self, step: int, values: dict[str, float]) -> None:
+        if self.rank > 0:
+            return
         line = {"step": step} | {f"{self.stage}/{name}": round(value, 8) for name, value in values.items()}
         with self.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def save(self, state: _State) -> None:
+        if self.rank > 0:
+            return
         with atomic_path(self.folder / "checkpoint") as part:
             part.mkdir()
             _save_tensors(part / "model.safetensors", dict(self.trained))
@@ -280,8 +303,10 @@ class _Run:
 
     def resume(self) -> _State:
         folder = self.folder / "checkpoint"
+        self._wait()
         if not (folder / "state.json").is_file():
-            self.log.unlink(missing_ok=True)
+            if self.rank == 0:
+                self.log.unlink(missing_ok=True)
             return _State(0, 0, None, 0)
         saved = read_json(folder / "state.json")
         _copy_tensors(self.trained, load_file(folder / "model.safetensors"))
@@ -289,8 +314,10 @@ class _Run:
             parameter, key = name.rsplit("|", 1)
             self.optimizer.state[self.trained[parameter]][key] = value
         # Lines written after the checkpoint are written again by the resumed run.
-        with self.log.open("r+b") as file:
-            file.truncate(saved.pop("log_bytes"))
+        log_bytes = saved.pop("log_bytes")
+        if self.rank == 0:
+            with self.log.open("r+b") as file:
+                file.truncate(log_bytes)
         logger.info("%s: resuming at step %d", self.stage, saved["step"])
         return _State(**saved)
 
@@ -299,14 +326,34 @@ class _Run:
         if self.select is not None and self.evaluate is not None:
             if state.best_metric is None:
                 state = self._evaluate(state)
+            self._wait()
             _copy_tensors(self.trained, load_file(best))
-            best.unlink()
-        shutil.rmtree(self.folder / "checkpoint", ignore_errors=True)
+        self._wait()
+        if self.rank == 0:
+            best.unlink(missing_ok=True)
+            shutil.rmtree(self.folder / "checkpoint", ignore_errors=True)
         self.model.eval()
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.is_file() else []
         logger.info("%s: %d steps in %s", self.stage, state.step, clock(time.monotonic() - self.clock_start))
         best_step = state.best_step if self.select else state.step
         return TrainingResult(state.step, best_step, state.best_metric, [json.loads(line) for line in lines])
+
+    def _wait(self) -> None:
+        """Wait until all processes are here: files are written by one and read by all."""
+        if self.processes > 1:
+            distributed.barrier()
+
+
+def _place() -> tuple[int, int]:
+    """Return the number of this process, and how many there are."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
+
+
+def _add(total: dict[str, float], values: dict[str, float]) -> None:
+    for name, value in values.items():
+        total[name] = total.get(name, 0.0) + value
 
 
 def schedule(config: TrainingConfig, step: int) -> float:

@@ -17,6 +17,9 @@ import pydantic
 from numpy.typing import NDArray
 
 from steerec.align.distillation import Teaching
+from steerec.align.rewards.judge import ListJudge
+from steerec.align.rl import RlConfig, reinforce, warn_if_hopeless
+from steerec.align.rollouts import read_asks
 from steerec.align.sft import SftConfig, fine_tune
 from steerec.artifacts import StageResult, read_json, run_stage, write_json
 from steerec.config import Config
@@ -25,7 +28,7 @@ from steerec.data.split import Split, make_split
 from steerec.decode.validation import PlainValidation
 from steerec.decode.weight import DecodeConfig, choose_weight
 from steerec.errors import SteerecError
-from steerec.evaluate.control import load_cases
+from steerec.evaluate.control import FreeValidation, load_cases
 from steerec.evaluate.looks import count_look
 from steerec.evaluate.plots import plot_obedience, plot_training, plot_weights
 from steerec.evaluate.report import Report
@@ -59,6 +62,7 @@ _DOES = {
     "requests": "drawing the control requests that every row will answer",
     "instruct": "writing instruction data with the teacher's help",
     "sft": "fine-tuning the language model",
+    "rl": "sampling lists, judging them, and making better ones likelier",
     "decode": "choosing the weight of the teacher term on validation",
     "evaluate-valid": "evaluating on validation",
     "evaluate-test": "evaluating on test",
@@ -92,6 +96,8 @@ class RunConfig(Config):
     """Instruction data; None together with `llm` and `sft` makes a run without a language model."""
     llm: LanguageModelConfig | None = None
     sft: SftConfig | None = None
+    rl: RlConfig | None = None
+    """Reinforcement learning after fine-tuning; None: none."""
     decode: DecodeConfig = DecodeConfig()
     """Beam, and the weights of the teacher term among which validation chooses."""
     crossfit_folds: pydantic.NonNegativeInt = 0
@@ -107,6 +113,8 @@ class RunConfig(Config):
         parts = (self.instruct, self.llm, self.sft)
         if any(part is None for part in parts) and any(part is not None for part in parts):
             raise ValueError("instruct, llm and sft belong together: give all three, or none of them")
+        if self.rl is not None and self.sft is None:
+            raise ValueError("rl goes on from a fine-tuned language model: give instruct, llm and sft too")
         if self.crossfit_folds == 1:
             raise ValueError("crossfit_folds is 1: one fold leaves no users to fit on; give 0, or 2 and more")
         return self
@@ -130,6 +138,8 @@ def run(config: RunConfig, folder: Path) -> Report:
     if config.llm is not None:
         rows = write_instructions(config, folder, teacher)
         model = tune_language_model(config, folder, teacher, rows)
+        if config.rl is not None:
+            model = reinforce_language_model(config, folder, model, rows)
         weigh_teacher(config, folder, model)
     publish(config, folder)
     return evaluate(folder, "valid", command=f"steerec run {config.recipe}")
@@ -268,12 +278,51 @@ def _item_vectors(panel: Panel, split: Split, folder: Path) -> list[NDArray[np.f
     return vectors
 
 
+def reinforce_language_model(
+    config: RunConfig, folder: Path, model: StageResult, rows: StageResult
+) -> StageResult:
+    """Go on from the fine-tuned model by reinforcement learning on the same kinds of request."""
+    assert config.rl is not None
+    rl = config.rl
+
+    def build(out: Path) -> None:
+        split, panel = _split(folder), _panel(folder)
+        lm = LanguageModel.from_pretrained(model.folder / "model")
+        asks = read_asks(
+            lm,
+            pl.read_parquet(rows.folder / "train.parquet"),
+            split.catalog,
+            max_prompt_tokens=rl.max_prompt_tokens,
+        )
+        plain = PlainValidation(
+            split, num_points=config.validation_points, beam=config.decode.beam, seed=config.seed
+        )
+        obedience = FreeValidation(load_cases(folder / "requests" / "valid.parquet", split, "valid"))
+        teaching = _teaching(config, folder, split, panel)
+        tuned, result = reinforce(
+            lm,
+            asks,
+            rl,
+            out,
+            free=ListJudge(rl.free_reward, teaching),
+            constrained=ListJudge(rl.constrained_reward, teaching),
+            evaluate=lambda trained: plain(trained) | obedience(trained),
+            select=rl.select,
+            sample=plain.samples,
+        )
+        write_json(out / "warnings.json", warn_if_hopeless(result.history))
+        tuned.save_pretrained(out / "model")
+
+    inputs = {"model": model.key, "rows": rows.key, "rl": rl, "seed": config.seed}
+    return _stage(folder, "rl", "steerec.align.rl", inputs, build)
+
+
 def weigh_teacher(config: RunConfig, folder: Path, model: StageResult) -> StageResult:
     """Choose the weight of the teacher term on validation."""
 
     def build(out: Path) -> None:
         split = _split(folder)
-        lm = LanguageModel.from_pretrained(folder / "sft" / "model")
+        lm = LanguageModel.from_pretrained(model.folder / "model")
         curve = choose_weight(lm, split, _panel(folder).teacher, config.decode, config.seed)
         write_json(out / "weights.json", curve)
 
@@ -289,7 +338,7 @@ def publish(config: RunConfig, folder: Path) -> None:
     record = {
         "schema": 1,
         "teacher": f"recommend/{panel['teacher']}",
-        "language_model": "sft/model" if config.llm is not None else None,
+        "language_model": None if config.llm is None else "sft/model" if config.rl is None else "rl/model",
         "weight": weights["weight"] if weights else 0.0,
         "beam": config.decode.beam,
     }
@@ -320,7 +369,7 @@ def evaluate(folder: Path, part: Part, *, command: str | None = None) -> Report:
     def build(out: Path) -> None:
         _evaluate(config, folder, part, said).save(out / "report.json")
 
-    stages = ("data", "recommend", "requests", "sft", "decode")
+    stages = ("data", "recommend", "requests", "sft", "rl", "decode")
     manifests = {name: folder / name / "manifest.json" for name in stages}
     keys = {name: read_json(path)["key"] for name, path in manifests.items() if path.is_file()}
     result = _stage(folder, f"evaluate-{part}", "steerec.evaluate.session", {"stages": keys}, build)
@@ -364,7 +413,8 @@ def _draw(folder: Path, report: Report) -> None:
     plot_weights(report.weight_curve, folder / "weights.png")
     trained = sorted(folder.glob("recommend/*/training/metrics.jsonl"))
     logs = {path.parent.parent.name: path for path in trained}
-    plot_training({**logs, "sft": folder / "sft" / "metrics.jsonl"}, folder / "training.png")
+    logs |= {stage: folder / stage / "metrics.jsonl" for stage in ("sft", "rl")}
+    plot_training(logs, folder / "training.png")
 
 
 def _stage(folder: Path, name: str, module: str, inputs: dict[str, Any], build: Build) -> StageResult:

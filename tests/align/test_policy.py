@@ -108,7 +108,7 @@ def test_entropy_by_hand() -> None:
             problem=compile_request(Request(count=1), CATALOG, [0]),
             history=(0,),
             target=None,
-            user=None,
+            user=0,
         )
     ]
     groups = roll_constrained(lm, found, samples=2, temperature=1.0, seed=0)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from steerec.loop import StepOutput, TrainingConfig, schedule, train
+from steerec.loop import StepOutput, TrainingConfig, TrainingResult, schedule, train
 from steerec.seeding import torch_generator
 
 
@@ -45,6 +46,48 @@ def _losses(result_history: list[dict[str, float]]) -> list[float]:
 
 def _config(**changes: object) -> TrainingConfig:
     return TrainingConfig(max_steps=20, learning_rate=0.05, logging_steps=1, save_steps=5).replace(**changes)
+
+
+def _halves(step: int, micro: int) -> tuple[Tensor, Tensor]:
+    x, y = _rows(step, 9)
+    return (x[:6], y[:6]) if micro == 0 else (x[6:], y[6:])  # unequal on purpose
+
+
+def _distributed(rank: int, rendezvous: str, folder: str) -> None:
+    torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2)
+    torch.set_num_threads(1)
+    _train_halves(Path(folder))
+    torch.distributed.destroy_process_group()
+
+
+def _train_halves(folder: Path) -> TrainingResult:
+    model = _Model()
+    config = _config(gradient_accumulation_steps=2, eval_steps=4)
+    evaluate = lambda m: {"quality": -float((m(torch.ones(1, 4)) - 4).square())}  # noqa: E731
+    result = train(model, _halves, _step, config, folder, stage="toy", evaluate=evaluate, select="quality")
+    torch.save(model.state_dict(), folder / f"weights-{os.getpid()}.pt")
+    return result
+
+
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    """Two gloo processes share the micro-batches of a step: same losses, same weights, one set of files."""
+    rendezvous, folder = f"file://{tmp_path}/rendezvous", tmp_path / "two"
+    folder.mkdir()
+    torch.multiprocessing.spawn(_distributed, (rendezvous, str(folder)), nprocs=2)
+    alone = _train_halves(tmp_path)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert _losses(lines) == pytest.approx(_losses(alone.history), rel=1e-5)
+    assert [line["toy/absolute"] for line in lines if "toy/absolute" in line] == pytest.approx(
+        [line["toy/absolute"] for line in alone.history if "toy/absolute" in line], rel=1e-5
+    )
+    expected = torch.load(next(tmp_path.glob("weights-*.pt")), weights_only=True)
+    trained = list(folder.glob("weights-*.pt"))
+    assert len(trained) == 2
+    for path in trained:
+        for name, value in torch.load(path, weights_only=True).items():
+            torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-5)
+    assert not list(folder.glob("best*"))
+    assert not (folder / "checkpoint").exists()
 
 
 def test_two_runs_are_bitwise_equal(tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ class CodeIdentifier(Identifier):
     def parse(self, tokens: Sequence[int], decode: Decode) -> list[int | None]:
         raise NotImplementedError
 
+    def ends(self, tokens: Sequence[int], decode: Decode) -> list[int]:
+        raise NotImplementedError
+
     def to_dict(self) -> dict[str, Any]:
         raise NotImplementedError
 

@@ -40,7 +40,7 @@ class Ask:
     history: tuple[int, ...]
     target: int | None
     """The item that came next; None where nobody knows."""
-    user: int | None
+    user: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,7 +62,7 @@ class Rollout:
 def read_asks(
     lm: LanguageModel, rows: pl.DataFrame, catalog: Catalog, *, max_prompt_tokens: int
 ) -> list[Ask]:
-    """Turn instruction rows into prompts; rows that ask for no list of items are left out.
+    """Turn instruction rows into prompts; rows that know no user or ask for no list are left out.
 
     Args:
         lm: spelling and prompt layout.
@@ -74,7 +74,8 @@ def read_asks(
         DataError: no row asks for a list within that many tokens.
     """
     asks = []
-    for row in rows.filter(pl.col("request").is_not_null()).iter_rows(named=True):
+    asked = rows.filter(pl.col("request").is_not_null() & pl.col("user").is_not_null())
+    for row in asked.iter_rows(named=True):
         request = Request.from_json(row["request"])
         length = lm.answer_length(request.count)
         spare = max(lm.context_length - max_prompt_tokens, length)

@@ -206,7 +206,7 @@ def fine_tune(
     model: nn.Module = lm.model
     if config.lora is not None:
         model = add_lora(lm.model, config.lora, train_embeddings=lm.identifier.name == "atomic")
-    journal = _Journal(lm, folder, sample)
+    journal = Journal(lm, folder, sample, STAGE)
     if not (folder / "checkpoint").exists():
         journal(model, 0)
     dropout = (
@@ -231,13 +231,22 @@ def fine_tune(
     return trained, result
 
 
-class _Journal:
+class Journal:
     """Writes sample answers to samples.jsonl, so that one can read what the model has learned so far."""
 
-    def __init__(self, lm: LanguageModel, folder: Path, sample: Sample | None) -> None:
-        self.lm, self.path, self.sample = lm, folder / "samples.jsonl", sample
+    def __init__(self, lm: LanguageModel, folder: Path, sample: Sample | None, stage: str) -> None:
+        """Prepare.
+
+        Args:
+            lm: spelling and prompt layout of the model in training.
+            folder: receives samples.jsonl.
+            sample: writes a few answers; None writes nothing.
+            stage: name in the log.
+        """
+        self.lm, self.path, self.sample, self.stage = lm, folder / "samples.jsonl", sample, stage
 
     def __call__(self, model: nn.Module, step: int) -> None:
+        """Write what the model answers at a step."""
         if self.sample is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -247,4 +256,4 @@ class _Journal:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "answers": answers}, ensure_ascii=False) + "\n")
         shown = textwrap.shorten(answers[0], _SHOWN, placeholder=" ...") if answers else ""
-        logger.info("%s step %d writes: %s", STAGE, step, shown)
+        logger.info("%s step %d writes: %s", self.stage, step, shown)

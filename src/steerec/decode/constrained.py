@@ -19,7 +19,7 @@ from steerec.decode.batch import Choose, Deadline, ListBatch
 from steerec.decode.beam import Choice, ItemSearch
 from steerec.decode.cache import RaggedCache
 from steerec.decode.outcome import DecodedList
-from steerec.decode.room import check_requests, like_batches
+from steerec.decode.room import check_requests, like_batches, rows_together
 from steerec.errors import ConfigError
 from steerec.items.trie import IntervalTrie
 
@@ -39,7 +39,7 @@ def decode_lists(
     weight: float = 0.0,
     wishes: NDArray[np.floating] | None = None,
     budget_s: float | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
 ) -> list[DecodedList]:
     """Decode one list per prompt, each satisfying its problem.
 
@@ -58,7 +58,7 @@ def decode_lists(
         wishes: (B, N) finite nats added to the items' scores, or None.
         budget_s: seconds after which no further position is searched: the teacher (scores plus wishes) fills
             the rest exactly under the request, and `fallback_from` says from where. None: no limit.
-        batch_size: requests decoded together, >= 1.
+        batch_size: requests decoded together, >= 1; None: as many as suit the device.
 
     Returns:
         B lists in the order of the prompts.
@@ -70,6 +70,7 @@ def decode_lists(
     """
     parts = _parts(teacher_scores, weight, wishes, (len(prompts), lm.identifier.num_items))
     deadline = _deadline(budget_s, teacher_scores, wishes)
+    batch_size = rows_together(lm) if batch_size is None else batch_size
     if beam < 1 or batch_size < 1:
         raise ConfigError(f"beam and batch_size must be at least 1; got {beam} and {batch_size}.")
     check_requests(lm, prompts, problems)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from steerec.decode.cache import RaggedCache
 from steerec.decode.outcome import FreeAnswer
-from steerec.decode.room import check_room
+from steerec.decode.room import check_room, rows_together
 from steerec.errors import ConfigError
 from steerec.seeding import numpy_rng
 
@@ -32,7 +32,7 @@ def generate_free(
     *,
     temperature: float = 0.0,
     seed: int = 0,
-    batch_size: int = 64,
+    batch_size: int | None = None,
 ) -> list[FreeAnswer]:
     """Let the model answer every prompt once; arguments and errors as in `sample_free`.
 
@@ -51,7 +51,7 @@ def sample_free(
     temperature: float = 0.0,
     samples: int = 1,
     seed: int = 0,
-    batch_size: int = 64,
+    batch_size: int | None = None,
 ) -> list[list[FreeAnswer]]:
     """Let the model answer until its end token; each prompt is read once for all its samples.
 
@@ -63,7 +63,7 @@ def sample_free(
         samples: answers per prompt.
         seed: of the sampling; each sample of each prompt draws its own numbers, so the batch size changes no
             answer.
-        batch_size: answers decoded together, at least `samples`.
+        batch_size: answers decoded together, at least `samples`; None: as many as suit the device.
 
     Returns:
         For each prompt its answers.
@@ -72,6 +72,7 @@ def sample_free(
         RequestError: a list of the requested length might not fit in the context with its prompt.
         ConfigError: temperature, samples or batch size is out of range.
     """
+    batch_size = max(rows_together(lm), samples) if batch_size is None else batch_size
     if not (np.isfinite(temperature) and temperature >= 0) or samples < 1 or batch_size < samples:
         raise ConfigError(
             f"temperature must be finite and >= 0, samples at least 1, batch_size at least samples; got "

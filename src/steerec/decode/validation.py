@@ -19,7 +19,8 @@ from steerec.metrics.lists import ranks_in_lists
 from steerec.metrics.names import ranking_summary
 from steerec.seeding import numpy_rng
 
-_BATCH = 64
+_BATCH = 256
+"""Lists between two steps of a progress bar; within it, those of like length are decoded together."""
 
 
 class PlainValidation:

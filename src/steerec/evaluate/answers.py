@@ -26,7 +26,7 @@ from steerec.recommend.recommender import Recommender
 from steerec.understand.keyword import KeywordReader
 
 Lists = list[list[int | None]]
-_BATCH = 64
+_BATCH = 256
 
 
 def heedless_lists(recommender: Recommender, cases: Sequence[Case]) -> Lists:

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from steerec.control.problem import Problem
 from steerec.control.request import Request, compile_request
 from steerec.data.split import Point, Split
+from steerec.decode.free import generate_free
 from steerec.evaluate.interval import mean_interval
 from steerec.evaluate.report import Metric
+from steerec.llm.language_model import LanguageModel
 from steerec.metrics.lists import rank_in_list
 from steerec.metrics.ranking import ndcg
 
@@ -169,3 +171,22 @@ def control_metrics(
 
 def _kind(case: Case) -> str:
     return f"{case.kind}, random category" if case.random_category else case.kind
+
+
+class FreeValidation:
+    """How well free answers to fixed requests obey, in phrasings that were not trained on."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        """Take the requests."""
+        self.cases = cases
+
+    def __call__(self, lm: LanguageModel) -> dict[str, float]:
+        """Return control_satisfaction@k, error_invalid@k and error_count@k of greedy free answers."""
+        prompts = [
+            lm.encode_prompt(case.point.history.tolist(), case.words["unseen"], case.request.count)
+            for case in self.cases
+        ]
+        answers = generate_free(lm, prompts, [case.request.count for case in self.cases])
+        judged = [judge(case, answer.items) for case, answer in zip(self.cases, answers, strict=True)]
+        names = ("control_satisfaction@k", "error_invalid@k", "error_count@k")
+        return {name: float(np.mean([one[name] for one in judged])) for name in names}

@@ -14,6 +14,7 @@ RECIPES = {
     "controllable-tiny": "steerec.recipes.controllable:tiny",
     "controllable-tiny-titles": "steerec.recipes.controllable:tiny_titles",
     "controllable-smollm2": "steerec.recipes.controllable:smollm2",
+    "controllable-tiny-grpo": "steerec.recipes.alignment:tiny_grpo",
     "reclm-gen-sft": "steerec.recipes.reclm:gen_sft",
     "sasrec": "steerec.recipes.conventional:sasrec",
     "floor": "steerec.recipes.conventional:floor",

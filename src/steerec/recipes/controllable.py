@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steerec.align.distillation import DistillationConfig
 from steerec.align.sft import SftConfig
+from steerec.decode.weight import DecodeConfig
 from steerec.instruct.mixture import TASK_WEIGHTS, MixtureConfig
 from steerec.llm.lora import LoraConfig
 from steerec.llm.smollm2 import SmolLM2Config
@@ -67,9 +68,11 @@ def tiny_titles() -> RunConfig:
     """The same with films spelled as titles, as pretrained models write them: an hour on two cores."""
     parent = tiny()
     assert parent.sft is not None
-    training = parent.sft.training.replace(max_steps=2600, eval_steps=650, learning_rate=1.5e-3)
+    training = parent.sft.training.replace(max_steps=2300, eval_steps=1150, learning_rate=1.5e-3)
     return parent.replace(
         recipe="controllable-tiny-titles",
+        validation_points=300,
+        decode=DecodeConfig(num_points=300),
         llm=TinyConfig(
             identifier="title",
             num_words=3000,
