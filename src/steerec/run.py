@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,7 @@ import pydantic
 from numpy.typing import NDArray
 
 from steerec.align.distillation import Teaching
+from steerec.align.preferring import PreferenceConfig, prefer
 from steerec.align.rewards.judge import ListJudge
 from steerec.align.rl import RlConfig, reinforce, warn_if_hopeless
 from steerec.align.rollouts import read_asks
@@ -62,7 +63,7 @@ _DOES = {
     "requests": "drawing the control requests that every row will answer",
     "instruct": "writing instruction data with the teacher's help",
     "sft": "fine-tuning the language model",
-    "rl": "sampling lists, judging them, and making better ones likelier",
+    "align": "sampling lists, judging them, and making better ones likelier",
     "decode": "choosing the weight of the teacher term on validation",
     "evaluate-valid": "evaluating on validation",
     "evaluate-test": "evaluating on test",
@@ -96,8 +97,8 @@ class RunConfig(Config):
     """Instruction data; None together with `llm` and `sft` makes a run without a language model."""
     llm: LanguageModelConfig | None = None
     sft: SftConfig | None = None
-    rl: RlConfig | None = None
-    """Reinforcement learning after fine-tuning; None: none."""
+    align: Annotated[RlConfig | PreferenceConfig, pydantic.Field(discriminator="kind")] | None = None
+    """Reinforcement learning, or learning from preferences, after fine-tuning; None: none."""
     decode: DecodeConfig = DecodeConfig()
     """Beam, and the weights of the teacher term among which validation chooses."""
     crossfit_folds: pydantic.NonNegativeInt = 0
@@ -113,8 +114,8 @@ class RunConfig(Config):
         parts = (self.instruct, self.llm, self.sft)
         if any(part is None for part in parts) and any(part is not None for part in parts):
             raise ValueError("instruct, llm and sft belong together: give all three, or none of them")
-        if self.rl is not None and self.sft is None:
-            raise ValueError("rl goes on from a fine-tuned language model: give instruct, llm and sft too")
+        if self.align is not None and self.sft is None:
+            raise ValueError("align goes on from a fine-tuned language model: give instruct, llm and sft too")
         if self.crossfit_folds == 1:
             raise ValueError("crossfit_folds is 1: one fold leaves no users to fit on; give 0, or 2 and more")
         return self
@@ -138,8 +139,8 @@ def run(config: RunConfig, folder: Path) -> Report:
     if config.llm is not None:
         rows = write_instructions(config, folder, teacher)
         model = tune_language_model(config, folder, teacher, rows)
-        if config.rl is not None:
-            model = reinforce_language_model(config, folder, model, rows)
+        if config.align is not None:
+            model = align_language_model(config, folder, model, rows)
         weigh_teacher(config, folder, model)
     publish(config, folder)
     return evaluate(folder, "valid", command=f"steerec run {config.recipe}")
@@ -278,43 +279,43 @@ def _item_vectors(panel: Panel, split: Split, folder: Path) -> list[NDArray[np.f
     return vectors
 
 
-def reinforce_language_model(
+def align_language_model(
     config: RunConfig, folder: Path, model: StageResult, rows: StageResult
 ) -> StageResult:
-    """Go on from the fine-tuned model by reinforcement learning on the same kinds of request."""
-    assert config.rl is not None
-    rl = config.rl
+    """Go on from the fine-tuned model: better lists become likelier, judged by rewards."""
+    assert config.align is not None
+    settings = config.align
 
     def build(out: Path) -> None:
-        split, panel = _split(folder), _panel(folder)
+        split = _split(folder)
         lm = LanguageModel.from_pretrained(model.folder / "model")
-        asks = read_asks(
-            lm,
-            pl.read_parquet(rows.folder / "train.parquet"),
-            split.catalog,
-            max_prompt_tokens=rl.max_prompt_tokens,
-        )
+        table = pl.read_parquet(rows.folder / "train.parquet")
+        asks = read_asks(lm, table, split.catalog, max_prompt_tokens=settings.max_prompt_tokens)
         plain = PlainValidation(
             split, num_points=config.validation_points, beam=config.decode.beam, seed=config.seed
         )
-        obedience = FreeValidation(load_cases(folder / "requests" / "valid.parquet", split, "valid"))
-        teaching = _teaching(config, folder, split, panel)
-        tuned, result = reinforce(
-            lm,
-            asks,
-            rl,
-            out,
-            free=ListJudge(rl.free_reward, teaching),
-            constrained=ListJudge(rl.constrained_reward, teaching),
-            evaluate=lambda trained: plain(trained) | obedience(trained),
-            select=rl.select,
-            sample=plain.samples,
-        )
-        write_json(out / "warnings.json", warn_if_hopeless(result.history))
+        free = FreeValidation(load_cases(folder / "requests" / "valid.parquet", split, "valid"))
+        teaching = _teaching(config, folder, split, _panel(folder))
+        options: dict[str, Any] = {
+            "evaluate": lambda trained: plain(trained) | free(trained),
+            "select": settings.select,
+            "sample": plain.samples,
+        }
+        if isinstance(settings, PreferenceConfig):
+            judge = ListJudge(settings.reward, teaching)
+            tuned, _ = prefer(lm, asks, settings, out, judge=judge, **options)
+        else:
+            free_judge = ListJudge(settings.free_reward, teaching)
+            held_judge = ListJudge(settings.constrained_reward, teaching)
+            tuned, result = reinforce(
+                lm, asks, settings, out, free=free_judge, constrained=held_judge, **options
+            )
+            write_json(out / "warnings.json", warn_if_hopeless(result.history))
         tuned.save_pretrained(out / "model")
 
-    inputs = {"model": model.key, "rows": rows.key, "rl": rl, "seed": config.seed}
-    return _stage(folder, "rl", "steerec.align.rl", inputs, build)
+    inputs = {"model": model.key, "rows": rows.key, "align": settings, "seed": config.seed}
+    module = f"steerec.align.{'preferring' if isinstance(settings, PreferenceConfig) else 'rl'}"
+    return _stage(folder, "align", module, inputs, build)
 
 
 def weigh_teacher(config: RunConfig, folder: Path, model: StageResult) -> StageResult:
@@ -338,7 +339,11 @@ def publish(config: RunConfig, folder: Path) -> None:
     record = {
         "schema": 1,
         "teacher": f"recommend/{panel['teacher']}",
-        "language_model": None if config.llm is None else "sft/model" if config.rl is None else "rl/model",
+        "language_model": None
+        if config.llm is None
+        else "sft/model"
+        if config.align is None
+        else "align/model",
         "weight": weights["weight"] if weights else 0.0,
         "beam": config.decode.beam,
     }
@@ -369,7 +374,7 @@ def evaluate(folder: Path, part: Part, *, command: str | None = None) -> Report:
     def build(out: Path) -> None:
         _evaluate(config, folder, part, said).save(out / "report.json")
 
-    stages = ("data", "recommend", "requests", "sft", "rl", "decode")
+    stages = ("data", "recommend", "requests", "sft", "align", "decode")
     manifests = {name: folder / name / "manifest.json" for name in stages}
     keys = {name: read_json(path)["key"] for name, path in manifests.items() if path.is_file()}
     result = _stage(folder, f"evaluate-{part}", "steerec.evaluate.session", {"stages": keys}, build)
@@ -413,7 +418,7 @@ def _draw(folder: Path, report: Report) -> None:
     plot_weights(report.weight_curve, folder / "weights.png")
     trained = sorted(folder.glob("recommend/*/training/metrics.jsonl"))
     logs = {path.parent.parent.name: path for path in trained}
-    logs |= {stage: folder / stage / "metrics.jsonl" for stage in ("sft", "rl")}
+    logs |= {stage: folder / stage / "metrics.jsonl" for stage in ("sft", "align")}
     plot_training(logs, folder / "training.png")
 
 

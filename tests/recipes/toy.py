@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from steerec.align.rl import RlConfig
 from steerec.llm.smollm2 import SmolLM2Config
 from steerec.llm.tiny import TinyConfig
 from steerec.run import DataConfig, RunConfig
@@ -40,9 +41,10 @@ def toy(config: RunConfig, *, steps: int = 12, rows: int = 240, real_model: bool
             "sft": config.sft.replace(training=training, tokens_per_batch=1024),
             "decode": config.decode.replace(weights=(0.0, 1.0), num_points=20),
         }
-    if config.rl is not None:
-        training = config.rl.training.replace(max_steps=2, eval_steps=2, save_steps=2)
-        changes["rl"] = config.rl.replace(training=training, prompts_per_step=8, samples=4)
+    if config.align is not None:
+        training = config.align.training.replace(max_steps=2, eval_steps=2, save_steps=2)
+        size = "prompts_per_step" if isinstance(config.align, RlConfig) else "num_prompts"
+        changes["align"] = config.align.replace(training=training, samples=4, **{size: 8})
     if isinstance(config.llm, SmolLM2Config) and not real_model:
         config = config.replace(llm=TinyConfig(identifier=config.llm.identifier, max_history=10))
     if isinstance(config.llm, TinyConfig):

@@ -44,6 +44,8 @@ Judge = Callable[[Sequence[Ask], Sequence[Sequence[Rollout]]], Sequence[Sequence
 class RlConfig(Config):
     """Settings of reinforcement learning."""
 
+    kind: Literal["rl"] = "rl"
+    """Which way of aligning this configures."""
     training: TrainingConfig
     """Optimisation; micro-batches share the prompts of a step."""
     objective: Objective = Objective()

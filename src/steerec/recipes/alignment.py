@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from steerec.align.objectives import Objective
+from steerec.align.preferring import PreferenceConfig
 from steerec.align.rewards.own import RewardConfig
 from steerec.align.rl import RlConfig
 from steerec.loop import TrainingConfig
@@ -27,7 +28,7 @@ def tiny_grpo() -> RunConfig:
                 "the reference is a frozen copy of the whole model",
             ),
         ),
-        rl=RlConfig(
+        align=RlConfig(
             training=TrainingConfig(
                 max_steps=200,
                 learning_rate=1e-4,
@@ -40,4 +41,36 @@ def tiny_grpo() -> RunConfig:
             free_reward=RewardConfig(satisfaction=1, gap=1, ranking=0.5, regret=0, place=1),
             constrained_reward=RewardConfig(satisfaction=0, gap=0, ranking=1, regret=0),
         ),
+    )
+
+
+def tiny_dpo() -> RunConfig:
+    """The demo's model, then DPO between the best and the worst of eight of its own lists."""
+    parent = tiny_grpo()
+    return parent.replace(
+        recipe="controllable-tiny-dpo",
+        paper=parent.paper.replace(
+            sources={"objective": "Rafailov et al. 2023, arXiv 2305.18290, equation 7"},
+            departures=("DPO instead of PPO, on lists sampled under their requests",),
+        ),
+        align=PreferenceConfig(training=_preference_training(), loss="dpo"),
+    )
+
+
+def tiny_pro() -> RunConfig:
+    """The demo's model, then PRO over eight of its own lists in the order of their rewards."""
+    parent = tiny_grpo()
+    return parent.replace(
+        recipe="controllable-tiny-pro",
+        paper=parent.paper.replace(
+            sources={"objective": "Song et al. 2024, arXiv 2306.17492, in the form of its official code"},
+            departures=("PRO instead of PPO, on lists sampled under their requests",),
+        ),
+        align=PreferenceConfig(training=_preference_training(), loss="pro"),
+    )
+
+
+def _preference_training() -> TrainingConfig:
+    return TrainingConfig(
+        max_steps=400, learning_rate=5e-5, warmup_ratio=0.05, bf16=True, eval_steps=100, save_steps=100
     )

@@ -15,6 +15,8 @@ RECIPES = {
     "controllable-tiny-titles": "steerec.recipes.controllable:tiny_titles",
     "controllable-smollm2": "steerec.recipes.controllable:smollm2",
     "controllable-tiny-grpo": "steerec.recipes.alignment:tiny_grpo",
+    "controllable-tiny-dpo": "steerec.recipes.alignment:tiny_dpo",
+    "controllable-tiny-pro": "steerec.recipes.alignment:tiny_pro",
     "reclm-gen-sft": "steerec.recipes.reclm:gen_sft",
     "sasrec": "steerec.recipes.conventional:sasrec",
     "floor": "steerec.recipes.conventional:floor",

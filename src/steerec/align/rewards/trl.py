@@ -114,8 +114,8 @@ def own_rewards(
 def published_reward(catalog: Catalog, read: Read, *, teacher: Scores, column: str) -> RewardFunction:
     """Return the published list reward as a reward function; see `published.list_rewards`.
 
-    It reads the columns `task` (a name of `published.Task`), `count`, `history`, `target`, `category` (a value
-    of the catalogue's column, or None) and `quota` (an int or None).
+    It reads the columns `task` (a name of `published.Task`), `count`, `history`, `target`, `category` (a
+    value of the catalogue's column, or None) and `quota` (an int or None).
 
     Args:
         catalog: N items.
@@ -124,10 +124,9 @@ def published_reward(catalog: Catalog, read: Read, *, teacher: Scores, column: s
         column: column of the catalogue that categories are values of.
 
     Raises:
-        RequestError: the catalogue lacks the column.
+        RequestError: the catalogue lacks the column, or later, the column lacks a category.
     """
-    carried = label_matrix(catalog, column)  # (N, V)
-    place = {label: number for number, label in enumerate(attribute_index(catalog).attribute(column).labels)}
+    attribute = attribute_index(catalog).attribute(column)
 
     def published_reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float]:
         del prompts
@@ -135,7 +134,7 @@ def published_reward(catalog: Catalog, read: Read, *, teacher: Scores, column: s
         members = np.zeros((len(lists), len(catalog)), np.bool_)
         for row, category in enumerate(columns["category"]):
             if category is not None:
-                members[row] = carried[:, place[category]]
+                members[row] = attribute.carrying(category)
         cases = Cases(
             tasks=columns["task"],
             items=_padded(lists),
@@ -147,7 +146,7 @@ def published_reward(catalog: Catalog, read: Read, *, teacher: Scores, column: s
             members=members,
             quotas=np.array([quota or 0 for quota in columns["quota"]], dtype=np.int64),
         )
-        return list_rewards(cases).tolist()
+        return [float(reward) for reward in list_rewards(cases)]
 
     return published_reward
 
