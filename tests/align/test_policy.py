@@ -47,7 +47,10 @@ def test_rows_become_asks_and_chat_is_left_out(lm: LanguageModel) -> None:
     assert list(found[0].tokens) == lm.encode_prompt([0, 1, 4], "Two films.", 2)
     with pytest.raises(DataError, match="max_prompt_tokens"):
         read_asks(
-            lm, pl.DataFrame({"request": [None]}, schema={"request": pl.String}), CATALOG, max_prompt_tokens=9
+            lm,
+            pl.DataFrame({"request": [None], "user": [1]}, schema={"request": pl.String, "user": pl.Int64}),
+            CATALOG,
+            max_prompt_tokens=9,
         )
 
 

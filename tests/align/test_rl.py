@@ -14,11 +14,14 @@ import pytest
 import torch
 
 from steerec.align.credit import Judged
+from steerec.align.critic import ActorCritic, CriticConfig
 from steerec.align.objectives import Objective
+from steerec.align.policy import lay_out
 from steerec.align.rl import RlBatches, RlConfig, reinforce, rl_step, warn_if_hopeless
-from steerec.align.rollouts import Ask, Rollout, read_asks
+from steerec.align.rollouts import Ask, Rollout, read_asks, roll_constrained
 from steerec.control.request import Request
 from steerec.llm.language_model import LanguageModel
+from steerec.llm.packing import hidden_states
 from steerec.loop import TrainingConfig
 from tiny_shelf import shelf, tiny
 
@@ -73,6 +76,36 @@ def test_what_is_rewarded_becomes_likely(kind: str, free_share: float, tmp_path:
     for part in ("free",) * (free_share > 0) + ("constrained",) * (free_share < 1):
         hits = course(tmp_path, f"{part}_hit")
         assert np.mean(hits[-5:]) > np.mean(hits[:3]) + 0.15, (part, hits)
+
+
+def test_ppo_learns_and_so_does_its_value_head(tmp_path: Path) -> None:
+    lm, asks = make()
+    critic = CriticConfig(kl_penalty=0.01)
+    settings = config(
+        free_share=0.0,
+        critic=critic,
+        updates_per_rollout=2,
+        training={"max_steps": 60, "learning_rate": 3e-3},
+    )
+    reinforce(lm, asks, settings, tmp_path, free=wants, constrained=wants)
+    hits = course(tmp_path, "constrained_hit")
+    assert np.mean(hits[-6:]) > np.mean(hits[:4]) + 0.15, hits
+    losses = course(tmp_path, "value_loss")
+    assert np.mean(losses[-6:]) < 0.7 * np.mean(losses[:4]), "the head is trained, unlike the published one"
+
+
+def test_the_value_head_reads_states_and_does_not_pull_on_them() -> None:
+    lm, asks = make()
+    actor = ActorCritic(lm.model, CriticConfig(), seed=0)
+    groups = roll_constrained(lm, asks, samples=2, temperature=1.0, seed=0)
+    decisions = lay_out(asks, groups, lm.vocab_size)
+    values = actor.values(hidden_states(lm.model, decisions.packed), decisions)
+    assert values.shape == decisions.mask.shape
+    assert torch.equal(values, torch.zeros_like(values)), "a new head expects nothing"
+    torch.nn.init.ones_(actor.value_head[-1].weight)
+    actor.values(hidden_states(lm.model, decisions.packed), decisions).sum().backward()
+    assert all(p.grad is None for p in lm.model.parameters())
+    assert all(p.grad is not None for p in actor.value_head.parameters())
 
 
 def test_groups_without_difference_change_nothing_and_are_reported(tmp_path: Path) -> None:

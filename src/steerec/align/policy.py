@@ -43,6 +43,15 @@ class Decisions(NamedTuple):
         """B."""
         return len(self.mask)
 
+    def by_list(self, values: Tensor) -> Tensor:
+        """Return values (D,) of decisions as (B, T), 0 where there is no decision."""
+        empty = torch.zeros(self.mask.shape, dtype=values.dtype, device=values.device)
+        return empty.index_put((self.row, self.column), values)
+
+    def sources(self) -> Tensor:
+        """(D,) flat place of the token that stands before each decision."""
+        return self.packed.sources.flatten()[self.packed.weights.flatten() > 0]
+
 
 class Said(NamedTuple):
     """Log-probabilities and entropies of decisions, both (B, T), 0 where there is no decision."""
@@ -110,15 +119,16 @@ def _allowed(
     return torch.from_numpy(allowed)
 
 
-def say(model: Any, decisions: Decisions, *, temperature: float = 1.0) -> Said:
+def say(model: Any, decisions: Decisions, *, temperature: float = 1.0, states: Tensor | None = None) -> Said:
     """Return what a model says of decisions.
 
     Args:
         model: a Hugging Face causal model.
         decisions: sampled lists.
         temperature: of the sampling; the policy is the distribution that was sampled from.
+        states: the model's `hidden_states`, if it was asked before.
     """
-    logits, targets, _ = target_logits(model, decisions.packed)  # (D, V)
+    logits, targets, _ = target_logits(model, decisions.packed, states=states)  # (D, V)
     if temperature != 1.0:
         logits = logits / temperature
     if decisions.allowed is not None:
@@ -129,6 +139,4 @@ def say(model: Any, decisions: Decisions, *, temperature: float = 1.0) -> Said:
         probabilities = (logits - normaliser[:, None]).exp_()
         expected = torch.where(probabilities > 0, probabilities * logits, 0.0).sum(dim=-1)
         entropy = normaliser - expected
-    place = (decisions.row, decisions.column)
-    empty = torch.zeros(decisions.mask.shape, device=logits.device)
-    return Said(empty.index_put(place, log_probs), empty.index_put(place, entropy))
+    return Said(decisions.by_list(log_probs), decisions.by_list(entropy))

@@ -2,6 +2,7 @@
 
 A step samples a group of lists for each of its prompts, some freely, some under their request, and updates
 the model on the decisions that were really taken. The reference is a frozen copy of the model as it came.
+Advantages come from the group, or from a value model (PPO).
 
 Legend: B lists of a micro-batch, T most decisions of a list, S samples of a prompt.
 """
@@ -20,14 +21,16 @@ import pydantic
 import torch
 from torch import Tensor, nn
 
-from steerec.align.credit import Judged, advantages_by_entry, padded
-from steerec.align.objectives import Objective, surrogate
+from steerec.align.credit import Judged, advantages_by_entry, padded, token_rewards
+from steerec.align.critic import ActorCritic, CriticConfig, Targets, ppo_targets
+from steerec.align.objectives import Objective, surrogate, value_loss
 from steerec.align.policy import Decisions, lay_out, say
 from steerec.align.rewards.own import RewardConfig
 from steerec.align.rollouts import Ask, Rollout, roll_constrained, roll_free
 from steerec.align.sft import Evaluate, Journal, Sample
 from steerec.config import Config
 from steerec.llm.language_model import LanguageModel
+from steerec.llm.packing import hidden_states
 from steerec.loop import StepOutput, TrainingConfig, TrainingResult, train
 from steerec.seeding import derive_seed, numpy_rng
 
@@ -69,6 +72,8 @@ class RlConfig(Config):
     """Baseline of a list: the mean of its group, or of the others of its group."""
     scale_advantages: bool = True
     """Whether to divide by the standard deviation of the group's rewards."""
+    critic: CriticConfig | None = None
+    """A value model instead of the group's baseline, as in PPO; None: none."""
     updates_per_rollout: pydantic.PositiveInt = 1
     """Optimiser steps on the same lists."""
     max_prompt_tokens: pydantic.PositiveInt = 128
@@ -98,13 +103,23 @@ class RlBatch:
     """(B, T) of the model that sampled; None: the model as it is."""
     health: dict[str, float]
     """What the log shows of the rollouts."""
+    targets: Targets | None = None
+    """What the value model learns; None without one."""
 
 
 class RlBatches:
     """`(step, micro) -> RlBatch`: a function of its arguments and of the model's weights."""
 
     def __init__(
-        self, lm: LanguageModel, asks: Sequence[Ask], config: RlConfig, *, free: Judge, constrained: Judge
+        self,
+        lm: LanguageModel,
+        asks: Sequence[Ask],
+        config: RlConfig,
+        *,
+        free: Judge,
+        constrained: Judge,
+        actor: ActorCritic | None = None,
+        reference: nn.Module | None = None,
     ) -> None:
         """Prepare the sampling.
 
@@ -114,8 +129,11 @@ class RlBatches:
             config: settings.
             free: judges free lists.
             constrained: judges lists that satisfy their requests.
+            actor: the model with its value head; needed with a critic.
+            reference: the frozen model; needed with a critic.
         """
         self.lm, self.asks, self.config = lm, asks, config
+        self.actor, self.reference = actor, reference
         self.free, self.constrained = free, constrained
         self.micro_batches = config.training.gradient_accumulation_steps
         self._kept: dict[int, RlBatch] = {}
@@ -162,6 +180,9 @@ class RlBatches:
         split: int,
     ) -> RlBatch:
         config = self.config
+        health = _health(judged[:split], "free") | _health(judged[split:], "constrained")
+        if config.critic is not None:
+            return self._valued(asks, groups, judged, health)
         advantages = [
             advantages_by_entry(
                 group,
@@ -176,7 +197,6 @@ class RlBatches:
             for k, (group, values) in enumerate(zip(groups, advantages, strict=True))
             if any(np.any(one) for one in values) and all(len(rollout.decided) for rollout in group)
         ]
-        health = _health(judged[:split], "free") | _health(judged[split:], "constrained")
         health["zero_advantage_groups"] = 1.0 - len(telling) / len(groups)
         if not telling:
             return RlBatch(decisions=None, advantages=torch.zeros(0), old_log_probs=None, health=health)
@@ -192,6 +212,38 @@ class RlBatches:
             advantages=padded([one for k in telling for one in advantages[k]]).to(device),
             old_log_probs=old,
             health=health,
+        )
+
+    def _valued(
+        self,
+        asks: Sequence[Ask],
+        groups: Sequence[Sequence[Rollout]],
+        judged: Sequence[Sequence[Judged]],
+        health: dict[str, float],
+    ) -> RlBatch:
+        """Judge by the value model; lists without any decision teach nothing and are left out."""
+        config = self.config
+        assert config.critic is not None
+        assert self.actor is not None
+        assert self.reference is not None
+        kept = [k for k, group in enumerate(groups) if all(len(rollout.decided) for rollout in group)]
+        device = next(self.lm.model.parameters()).device
+        lists = [groups[k] for k in kept]
+        decisions = lay_out([asks[k] for k in kept], lists, self.lm.vocab_size).to(device)
+        flat = [rollout for group in lists for rollout in group]
+        rewards = token_rewards(flat, [worth for k in kept for worth in judged[k]]).to(device)
+        with torch.no_grad():
+            states = hidden_states(self.lm.model, decisions.packed)
+            now = say(self.lm.model, decisions, temperature=config.temperature, states=states).log_probs
+            held = say(self.reference, decisions, temperature=config.temperature).log_probs
+            values = self.actor.values(states, decisions)
+            targets = ppo_targets(rewards, values, now, held, decisions.mask, config.critic)
+        return RlBatch(
+            decisions=decisions,
+            advantages=targets.advantages,
+            old_log_probs=now,
+            health=health,
+            targets=targets,
         )
 
 
@@ -216,7 +268,9 @@ def rl_step(config: RlConfig, reference: nn.Module | None) -> Callable[[nn.Modul
         if batch.decisions is None:
             nothing = next(model.parameters()).sum() * 0.0
             return StepOutput(nothing, 1.0, dict(batch.health), 0)
-        said = say(model, batch.decisions, temperature=config.temperature)
+        policy = model.policy if isinstance(model, ActorCritic) else model
+        states = hidden_states(policy, batch.decisions.packed)
+        said = say(policy, batch.decisions, temperature=config.temperature, states=states)
         mask, now = batch.decisions.mask, said.log_probs
         held = None
         if reference is not None:
@@ -224,10 +278,18 @@ def rl_step(config: RlConfig, reference: nn.Module | None) -> Callable[[nn.Modul
                 held = say(reference, batch.decisions, temperature=config.temperature).log_probs
         old = now.detach() if batch.old_log_probs is None else batch.old_log_probs
         result = surrogate(now, old, batch.advantages, mask, config.objective, ref_log_probs=held)
-        entropy = float(said.entropy.sum() / mask.sum())
-        means = {**batch.health, **result.health, "entropy": entropy}
+        means = {**batch.health, **result.health, "entropy": float(said.entropy.sum() / mask.sum())}
+        loss_sum = result.loss_sum
+        if batch.targets is not None:
+            assert config.critic is not None
+            assert isinstance(model, ActorCritic)
+            values = model.values(states, batch.decisions)
+            targets = batch.targets
+            worth = value_loss(values, targets.old_values, targets.returns, mask, clip=config.critic.clip)
+            means["value_loss"] = float(worth.loss_sum.detach()) / worth.weight
+            loss_sum = loss_sum + config.critic.weight * worth.loss_sum * (result.weight / worth.weight)
         sums = {name: value * result.weight for name, value in means.items()}
-        return StepOutput(result.loss_sum, result.weight, sums, batch.decisions.packed.num_tokens)
+        return StepOutput(loss_sum, result.weight, sums, batch.decisions.packed.num_tokens)
 
     return step
 
@@ -260,20 +322,24 @@ def reinforce(
     Returns:
         The language model and the course of training.
     """
-    reference = copy.deepcopy(lm.model).eval().requires_grad_(False) if config.objective.kl_weight else None
+    reference = actor = None
+    if config.objective.kl_weight or config.critic is not None:
+        reference = copy.deepcopy(lm.model).eval().requires_grad_(False)
+    if config.critic is not None:
+        actor = ActorCritic(lm.model, config.critic, seed=config.training.seed)
     journal = Journal(lm, folder, sample, STAGE)
     if not (folder / "checkpoint").exists():
         journal(lm.model, 0)
     result = train(
-        lm.model,
-        RlBatches(lm, asks, config, free=free, constrained=constrained),
+        actor or lm.model,
+        RlBatches(lm, asks, config, free=free, constrained=constrained, actor=actor, reference=reference),
         rl_step(config, reference),
         config.training,
         folder,
         stage=STAGE,
-        evaluate=None if evaluate is None else lambda trained: evaluate(lm.with_model(trained)),
+        evaluate=None if evaluate is None else lambda _: evaluate(lm),
         select=select,
-        on_eval=journal,
+        on_eval=lambda _, step: journal(lm.model, step),
     )
     lm.model.eval()
     return lm, result

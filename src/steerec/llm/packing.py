@@ -190,7 +190,9 @@ def block_causal_mask(segments: Tensor, branches: Tensor) -> Tensor:
     return torch.tril(same)[:, None]
 
 
-def target_logits(model: Any, batch: PackedBatch, *, masked: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+def target_logits(
+    model: Any, batch: PackedBatch, *, masked: bool = False, states: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Run a model and apply its head only where a token is predicted with weight.
 
     Args:
@@ -198,12 +200,14 @@ def target_logits(model: Any, batch: PackedBatch, *, masked: bool = False) -> tu
         batch: packed sequences.
         masked: attend under a block-diagonal mask, the slow definition, also where the model's attention can
             go by buckets.
+        states: (B, T, D) what `hidden_states` returned, if it was asked before.
 
     Returns:
         Logits (M, V) float32 of the M weighted predictions in row-major order, their targets (M,) int64 and
         the flat index (M,) of each *predicted* token in the (B, T) batch.
     """
-    states = _states(model.get_decoder(), batch, masked)  # (B, T, D)
+    if states is None:
+        states = hidden_states(model, batch, masked=masked)  # (B, T, D)
     places = (batch.weights.flatten() > 0).nonzero()[:, 0]  # (M,)
     sources, place = torch.unique(batch.sources.flatten()[places], return_inverse=True)  # branches share some
     logits = model.get_output_embeddings()(states.flatten(0, 1)[sources]).float()
@@ -212,7 +216,9 @@ def target_logits(model: Any, batch: PackedBatch, *, masked: bool = False) -> tu
     return logits if len(sources) == len(places) else logits[place], batch.tokens.flatten()[places], places
 
 
-def _states(decoder: Any, batch: PackedBatch, masked: bool) -> Tensor:
+def hidden_states(model: Any, batch: PackedBatch, *, masked: bool = False) -> Tensor:
+    """Return the last hidden states (B, T, D); arguments as in `target_logits`."""
+    decoder = model.get_decoder()
     options = {"input_ids": batch.tokens, "position_ids": batch.positions, "use_cache": False}
     if masked or not supports_ragged(decoder.config):
         visible = block_causal_mask(batch.segments, batch.branches)  # (B, 1, T, T)
