@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from steerec.data.split import make_split
     from steerec.errors import InfeasibleRequest, RequestError, SteerecError
     from steerec.recipes.catalogue import load_recipe
-    from steerec.run import RunConfig
+    from steerec.run_config import RunConfig
     from steerec.serve.engine import Recommendation, Recommender
 
 _FORMS = (
@@ -67,7 +67,7 @@ _PLACES = {
     "Recommender": "serve.engine",
     "Request": "control.request",
     "RequestError": "errors",
-    "RunConfig": "run",
+    "RunConfig": "run_config",
     "SteerecError": "errors",
     "Wish": "control.control",
     "import_dataset": "data.importing",

@@ -1,4 +1,4 @@
-"""READ FIRST: what a run is made of, and the pipeline as plain calls, one per stage.
+"""READ FIRST: the pipeline as plain calls, one per stage; `run_config` says what they are configured by.
 
 Every stage has a folder and a manifest in the run's folder. A finished stage is skipped while nothing it
 depends on has changed; a killed one goes on where it stopped. `run` looks at validation only.
@@ -9,25 +9,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-import pydantic
 from numpy.typing import NDArray
 
 from steerec.align.distillation import Teaching
 from steerec.align.preferring import PreferenceConfig, prefer
-from steerec.align.rewards.judge import ListJudge
-from steerec.align.rl import RlConfig, reinforce, warn_if_hopeless
+from steerec.align.rewards.judge import make_judge
+from steerec.align.rl import reinforce, warn_if_hopeless
 from steerec.align.rollouts import read_asks
-from steerec.align.sft import SftConfig, fine_tune
+from steerec.align.sft import fine_tune
 from steerec.artifacts import StageResult, read_json, run_stage, write_json
-from steerec.config import Config
 from steerec.data.source import SOURCES, load_source
 from steerec.data.split import Split, make_split
 from steerec.decode.validation import PlainValidation
-from steerec.decode.weight import DecodeConfig, choose_weight
+from steerec.decode.weight import choose_weight
 from steerec.errors import SteerecError
 from steerec.evaluate.control import FreeValidation, load_cases
 from steerec.evaluate.looks import count_look
@@ -36,18 +34,17 @@ from steerec.evaluate.report import Report
 from steerec.evaluate.session import Contestants, EvaluationConfig, Session
 from steerec.evaluate.table import markdown
 from steerec.instruct.evaluation_requests import RequestsConfig, build_requests, write_requests
-from steerec.instruct.mixture import MixtureConfig
 from steerec.instruct.rows import TeacherScores, build_rows
 from steerec.items.vectors import installed_embedder, item_vectors, text_vectors_installed
-from steerec.llm.build import LanguageModelConfig, build_language_model
+from steerec.llm.build import build_language_model
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.tiny import TinyConfig
 from steerec.progress import clock
-from steerec.recipes.paper import Paper
 from steerec.recommend.crossfit import CrossFit, check_memorisation
-from steerec.recommend.panel import Panel, PanelConfig, fit_panel, load_panel
+from steerec.recommend.panel import Panel, fit_panel, load_panel
 from steerec.recommend.sasrec import SASRec
 from steerec.recommend.spectrum import spectral_embeddings
+from steerec.run_config import RunConfig
 from steerec.serve.engine import SERVING
 from steerec.understand.keyword import KeywordReader
 
@@ -68,57 +65,6 @@ _DOES = {
     "evaluate-valid": "evaluating on validation",
     "evaluate-test": "evaluating on test",
 }
-
-
-class DataConfig(Config):
-    """Which log, which filter, which split."""
-
-    source: str = "ml-100k"
-    """A built-in source, or a folder of canonical Parquet made by `steerec data import`."""
-    options: dict[str, Any] = pydantic.Field(default_factory=dict)
-    """What the source takes, such as `{"user_core": 5, "item_core": 5}` or `{"path": "ml-1m.zip"}`."""
-    split: Literal["leave_last_out", "last_five", "temporal"] = "leave_last_out"
-
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"source": value} if isinstance(value, str) else value
-
-
-class RunConfig(Config):
-    """One run, complete: what a recipe returns and `steerec show` prints."""
-
-    recipe: str
-    paper: Paper
-    data: DataConfig = DataConfig()
-    panel: PanelConfig = PanelConfig()
-    """The conventional recommenders of the table, and the teacher."""
-    instruct: MixtureConfig | None = None
-    """Instruction data; None together with `llm` and `sft` makes a run without a language model."""
-    llm: LanguageModelConfig | None = None
-    sft: SftConfig | None = None
-    align: Annotated[RlConfig | PreferenceConfig, pydantic.Field(discriminator="kind")] | None = None
-    """Reinforcement learning, or learning from preferences, after fine-tuning; None: none."""
-    decode: DecodeConfig = DecodeConfig()
-    """Beam, and the weights of the teacher term among which validation chooses."""
-    crossfit_folds: pydantic.NonNegativeInt = 0
-    """Label training prefixes with teachers that have not seen the user: one per fold of users, at least 2;
-    0 labels with the teacher itself."""
-    validation_points: pydantic.PositiveInt = 300
-    """Validation points on which fine-tuning chooses its best weights, by constrained lists of ten."""
-    evaluation: EvaluationConfig = EvaluationConfig()
-    seed: int = 0
-
-    @pydantic.model_validator(mode="after")
-    def _check(self) -> RunConfig:
-        parts = (self.instruct, self.llm, self.sft)
-        if any(part is None for part in parts) and any(part is not None for part in parts):
-            raise ValueError("instruct, llm and sft belong together: give all three, or none of them")
-        if self.align is not None and self.sft is None:
-            raise ValueError("align goes on from a fine-tuned language model: give instruct, llm and sft too")
-        if self.crossfit_folds == 1:
-            raise ValueError("crossfit_folds is 1: one fold leaves no users to fit on; give 0, or 2 and more")
-        return self
 
 
 def run(config: RunConfig, folder: Path) -> Report:
@@ -290,7 +236,13 @@ def align_language_model(
         split = _split(folder)
         lm = LanguageModel.from_pretrained(model.folder / "model")
         table = pl.read_parquet(rows.folder / "train.parquet")
-        asks = read_asks(lm, table, split.catalog, max_prompt_tokens=settings.max_prompt_tokens)
+        asks = read_asks(
+            lm,
+            table,
+            split.catalog,
+            max_prompt_tokens=settings.max_prompt_tokens,
+            tasks=settings.tasks,
+        )
         plain = PlainValidation(
             split, num_points=config.validation_points, beam=config.decode.beam, seed=config.seed
         )
@@ -302,11 +254,11 @@ def align_language_model(
             "sample": plain.samples,
         }
         if isinstance(settings, PreferenceConfig):
-            judge = ListJudge(settings.reward, teaching)
+            judge = make_judge(settings.reward, teaching)
             tuned, _ = prefer(lm, asks, settings, out, judge=judge, **options)
         else:
-            free_judge = ListJudge(settings.free_reward, teaching)
-            held_judge = ListJudge(settings.constrained_reward, teaching)
+            free_judge = make_judge(settings.free_reward, teaching)
+            held_judge = make_judge(settings.constrained_reward, teaching)
             tuned, result = reinforce(
                 lm, asks, settings, out, free=free_judge, constrained=held_judge, **options
             )

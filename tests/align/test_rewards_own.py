@@ -149,6 +149,17 @@ def test_regret_is_the_share_of_probability_given_away() -> None:
     assert part("regret", [A, B], count=3) == 1
 
 
+def test_the_best_list_has_the_largest_probability_not_the_largest_sum_of_scores() -> None:
+    # One comedy and one drama: b is both and goes with c, 10 + 1; a goes with g, 4 + 4, and log 16 > log 10.
+    controls = [{"where": COMEDY, "exactly": 1}, {"where": DRAMA, "exactly": 1}]
+    problem = compile_request(Request(count=2, controls=controls), SHELF)
+    scores = np.log([4.0, 10, 1, 0.1, 0.1, 0.1, 4, 0.1])
+    assert best_list(problem, scores) == [A, G]
+    reference = reference_of(problem, scores=scores)
+    found = reward_lists([[B, C], [A, G]], problem, reference, RewardConfig(), scores=scores)
+    assert found.parts["regret"] == pytest.approx([0, 1 - 8 / 11])
+
+
 def test_diversity_is_the_mean_distance_of_pairs() -> None:
     assert part("diversity", [A, C]) == 1
     assert part("diversity", [A, B]) == pytest.approx(1 / 2)  # one label of two in common

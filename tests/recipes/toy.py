@@ -5,7 +5,7 @@ from __future__ import annotations
 from steerec.align.rl import RlConfig
 from steerec.llm.smollm2 import SmolLM2Config
 from steerec.llm.tiny import TinyConfig
-from steerec.run import DataConfig, RunConfig
+from steerec.run_config import DataConfig, RunConfig
 
 
 def toy(config: RunConfig, *, steps: int = 12, rows: int = 240, real_model: bool = False) -> RunConfig:
@@ -42,7 +42,7 @@ def toy(config: RunConfig, *, steps: int = 12, rows: int = 240, real_model: bool
             "decode": config.decode.replace(weights=(0.0, 1.0), num_points=20),
         }
     if config.align is not None:
-        training = config.align.training.replace(max_steps=2, eval_steps=2, save_steps=2)
+        training = config.align.training.replace(max_steps=2, eval_steps=2, save_steps=4)
         size = "prompts_per_step" if isinstance(config.align, RlConfig) else "num_prompts"
         changes["align"] = config.align.replace(training=training, samples=4, **{size: 8})
     if isinstance(config.llm, SmolLM2Config) and not real_model:

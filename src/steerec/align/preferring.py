@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from steerec.align.policy import Decisions, lay_out, say
 from steerec.align.preference import PreferenceLoss, dpo, implicit_rewards, pro, s_dpo
+from steerec.align.rewards.judge import Judge, PublishedRewardConfig
 from steerec.align.rewards.own import RewardConfig
-from steerec.align.rl import Judge
 from steerec.align.rollouts import Ask, Rollout, roll_constrained, roll_free
 from steerec.align.sft import Evaluate, Journal, Sample
 from steerec.config import Config
@@ -64,8 +64,10 @@ class PreferenceConfig(Config):
     """P."""
     max_prompt_tokens: pydantic.PositiveInt = 128
     """Longest prompt; older history is left out."""
-    reward: RewardConfig = RewardConfig(satisfaction=0, gap=0, ranking=1, regret=0.5)
+    reward: RewardConfig | PublishedRewardConfig = RewardConfig(satisfaction=0, gap=0, ranking=1, regret=0.5)
     """What makes a list better."""
+    tasks: tuple[str, ...] | None = None
+    """Tasks of the instruction rows that are asked; None: all that ask a user's list."""
     select: str = "ndcg@10"
     """Validation metric whose best weights are kept."""
 

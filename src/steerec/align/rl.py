@@ -25,6 +25,7 @@ from steerec.align.credit import Judged, advantages_by_entry, padded, token_rewa
 from steerec.align.critic import ActorCritic, CriticConfig, Targets, ppo_targets
 from steerec.align.objectives import Objective, surrogate, value_loss
 from steerec.align.policy import Decisions, lay_out, say
+from steerec.align.rewards.judge import Judge, PublishedRewardConfig
 from steerec.align.rewards.own import RewardConfig
 from steerec.align.rollouts import Ask, Rollout, roll_constrained, roll_free
 from steerec.align.sft import Evaluate, Journal, Sample
@@ -40,9 +41,6 @@ STAGE = "rl"
 _ROWS = 128
 """Lists decoded together."""
 
-Judge = Callable[[Sequence[Ask], Sequence[Sequence[Rollout]]], Sequence[Sequence[Judged]]]
-"""Asks and the lists sampled for each -> what each list is worth."""
-
 
 class RlConfig(Config):
     """Settings of reinforcement learning."""
@@ -53,9 +51,13 @@ class RlConfig(Config):
     """Optimisation; micro-batches share the prompts of a step."""
     objective: Objective = Objective()
     """How advantages become a loss."""
-    free_reward: RewardConfig = RewardConfig(satisfaction=1, gap=1, ranking=1, regret=0, place=1)
+    free_reward: RewardConfig | PublishedRewardConfig = RewardConfig(
+        satisfaction=1, gap=1, ranking=1, regret=0, place=1
+    )
     """What free lists are rewarded for."""
-    constrained_reward: RewardConfig = RewardConfig(satisfaction=0, gap=0, ranking=1, regret=0.5)
+    constrained_reward: RewardConfig | PublishedRewardConfig = RewardConfig(
+        satisfaction=0, gap=0, ranking=1, regret=0.5
+    )
     """What lists that satisfy their requests anyway are rewarded for."""
     select: str = "ndcg@10"
     """Validation metric whose best weights are kept: "ndcg@10" of constrained lists, or
@@ -78,6 +80,8 @@ class RlConfig(Config):
     """Optimiser steps on the same lists."""
     max_prompt_tokens: pydantic.PositiveInt = 128
     """Longest prompt; older history is left out."""
+    tasks: tuple[str, ...] | None = None
+    """Tasks of the instruction rows that are asked; None: all that ask a user's list."""
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> RlConfig:

@@ -9,7 +9,7 @@ Legend: P prompts, S samples of each, M decisions of a list, E its entries.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +60,12 @@ class Rollout:
 
 
 def read_asks(
-    lm: LanguageModel, rows: pl.DataFrame, catalog: Catalog, *, max_prompt_tokens: int
+    lm: LanguageModel,
+    rows: pl.DataFrame,
+    catalog: Catalog,
+    *,
+    max_prompt_tokens: int,
+    tasks: Collection[str] | None = None,
 ) -> list[Ask]:
     """Turn instruction rows into prompts; rows that know no user or ask for no list are left out.
 
@@ -69,12 +74,15 @@ def read_asks(
         rows: `history`, `instruction`, `request`, `target`, `user`, as in `instruct.row_file`.
         catalog: N items.
         max_prompt_tokens: longest prompt; older history is left out to fit.
+        tasks: values of the column `task` that are asked; None: all.
 
     Raises:
         DataError: no row asks for a list within that many tokens.
     """
     asks = []
     asked = rows.filter(pl.col("request").is_not_null() & pl.col("user").is_not_null())
+    if tasks is not None:
+        asked = asked.filter(pl.col("task").is_in(list(tasks)))
     for row in asked.iter_rows(named=True):
         request = Request.from_json(row["request"])
         length = lm.answer_length(request.count)

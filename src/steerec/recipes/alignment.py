@@ -8,7 +8,7 @@ from steerec.align.rewards.own import RewardConfig
 from steerec.align.rl import RlConfig
 from steerec.loop import TrainingConfig
 from steerec.recipes.controllable import PAPER, tiny
-from steerec.run import RunConfig
+from steerec.run_config import RunConfig
 
 
 def tiny_grpo() -> RunConfig:

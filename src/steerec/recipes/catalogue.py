@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from steerec.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from steerec.run import RunConfig
+    from steerec.run_config import RunConfig
 
 RECIPES = {
     "controllable-tiny": "steerec.recipes.controllable:tiny",
@@ -18,6 +18,7 @@ RECIPES = {
     "controllable-tiny-dpo": "steerec.recipes.alignment:tiny_dpo",
     "controllable-tiny-pro": "steerec.recipes.alignment:tiny_pro",
     "reclm-gen-sft": "steerec.recipes.reclm:gen_sft",
+    "reclm-gen": "steerec.recipes.reclm:gen",
     "sasrec": "steerec.recipes.conventional:sasrec",
     "floor": "steerec.recipes.conventional:floor",
 }

@@ -11,7 +11,7 @@ from steerec.llm.smollm2 import SmolLM2Config
 from steerec.llm.tiny import TinyConfig
 from steerec.loop import TrainingConfig
 from steerec.recipes.paper import Paper
-from steerec.run import RunConfig
+from steerec.run_config import RunConfig
 
 PAPER = Paper(
     systems=("B01",),

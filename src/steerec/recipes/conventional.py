@@ -5,7 +5,7 @@ from __future__ import annotations
 from steerec.evaluate.session import EvaluationConfig
 from steerec.recipes.paper import Paper
 from steerec.recommend.panel import PanelConfig
-from steerec.run import RunConfig
+from steerec.run_config import RunConfig
 
 
 def sasrec() -> RunConfig:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from steerec.align.critic import CriticConfig
+from steerec.align.objectives import Objective
+from steerec.align.rewards.judge import PublishedRewardConfig
+from steerec.align.rl import RlConfig
 from steerec.instruct.mixture import CategorySources, MixtureConfig
 from steerec.llm.lora import LoraConfig
 from steerec.llm.smollm2 import SmolLM2Config
 from steerec.loop import TrainingConfig
 from steerec.recipes.controllable import PAPER, smollm2
-from steerec.run import RunConfig
+from steerec.run_config import RunConfig
 
 _USERS, _ITEMS = 943, 1682  # ml-100k: the published mixture is per user and per item
 _EVERYWHERE = CategorySources(target=0, history=0, teacher=0, uniform=1)
@@ -71,5 +75,62 @@ def gen_sft() -> RunConfig:
             ),
             history_loss_weight=0.0,
             lora=LoraConfig(r=16, alpha=8.0, dropout=0.1),
+        ),
+    )
+
+
+_PUBLISHED_TASKS = (
+    "next_items",
+    "include_category",
+    "exclude_category",
+    "share_at_most",
+    "share_at_least",
+    "share_about",
+)
+
+
+def gen() -> RunConfig:
+    """RecLM-gen whole: its supervised stage, then PPO on its item and list rewards, with its constants."""
+    parent = gen_sft()
+    return parent.replace(
+        recipe="reclm-gen",
+        paper=parent.paper.replace(
+            sources={
+                **parent.paper.sources,
+                "rewards": "public code: item rewards NR-13/19, list rewards NR-17/18, combination NR-20",
+                "ppo": "public code: clip .2, value weight .1, KL .3 a token, gamma .99, lambda 1, rewards "
+                "divided by their deviation, advantages whitened, 4 updates a rollout, AdamW 5e-6",
+            },
+            departures=(
+                *parent.paper.departures,
+                "two samples a prompt instead of one greedy and one sample; temperature 1, no top-k: the "
+                "policy is what was sampled from",
+                "PPO on the sampled tokens, not on text spelled again",
+                "the value head is in the optimiser, and the reference is frozen whole",
+                "no entropy bonus; the policy's KL stops nothing",
+                "a title outside the catalogue stands for the first item, as published",
+            ),
+        ),
+        align=RlConfig(
+            training=TrainingConfig(
+                max_steps=3000,
+                learning_rate=5e-6,
+                warmup_ratio=0.02,
+                lr_scheduler_type="quadratic",
+                max_grad_norm=0.5,
+                bf16=True,
+                eval_steps=500,
+                save_steps=100,
+            ),
+            objective=Objective(),
+            free_reward=PublishedRewardConfig(),
+            free_share=1.0,
+            prompts_per_step=32,
+            samples=2,
+            updates_per_rollout=4,
+            critic=CriticConfig(),
+            max_prompt_tokens=512,
+            tasks=_PUBLISHED_TASKS,
+            select="control_satisfaction@k",
         ),
     )

@@ -53,9 +53,9 @@ def crowding(cap: Cap, shown: IntArray, usable: BoolArray) -> IntArray:
     key = owner // shown.shape[1] * len(cap.labels) + value  # a list and a value
     order = np.argsort(key, kind="stable")
     number = np.arange(order.size) - np.searchsorted(key[order], key[order]) + 1
-    crowding = np.zeros(shown.size, dtype=np.int64)
-    np.maximum.at(crowding, owner[order], number)
-    return crowding.reshape(shown.shape)
+    largest = np.zeros(shown.size, dtype=np.int64)
+    np.maximum.at(largest, owner[order], number)
+    return largest.reshape(shown.shape)
 
 
 def changes_needed(
