@@ -1,4 +1,4 @@
-"""Execute the Python blocks of the README and of the tour against a finished demo (CI runs this after it)."""
+"""Execute the Python blocks of the README and the documents against a finished demo (CI runs this after it)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def run_blocks(document: Path, names: dict[str, object]) -> int:
 
 
 if __name__ == "__main__":
-    tour: dict[str, object] = {}  # docs/decoding.md goes on where the tour ends
+    tour: dict[str, object] = {}  # the others go on where the tour ends
     total = run_blocks(ROOT / "README.md", {})
-    total += sum(run_blocks(ROOT / name, tour) for name in ("docs/tour.md", "docs/decoding.md"))
+    total += sum(run_blocks(ROOT / name, tour) for name in ("docs/tour.md", "docs/decoding.md", "docs/alignment.md"))
     print(f"{total} blocks ran")
     sys.exit(0 if total else 1)
