@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from steerec.align.distillation import Teaching
 from steerec.align.preferring import PreferenceConfig, prefer
 from steerec.align.rewards.judge import make_judge
-from steerec.align.rl import reinforce, warn_if_hopeless
-from steerec.align.rollouts import read_asks
-from steerec.align.sft import fine_tune
+from steerec.align.rl import RlConfig, reinforce, warn_if_hopeless
+from steerec.align.rollouts import Ask, read_asks
+from steerec.align.sft import SftConfig, fine_tune
 from steerec.artifacts import StageResult, read_json, run_stage, write_json
 from steerec.data.source import SOURCES, load_source
 from steerec.data.split import Split, make_split
@@ -236,38 +236,43 @@ def align_language_model(
         split = _split(folder)
         lm = LanguageModel.from_pretrained(model.folder / "model")
         table = pl.read_parquet(rows.folder / "train.parquet")
-        asks = read_asks(
-            lm,
-            table,
-            split.catalog,
-            max_prompt_tokens=settings.max_prompt_tokens,
-            tasks=settings.tasks,
-        )
+        teaching = _teaching(config, folder, split, _panel(folder))
         plain = PlainValidation(
             split, num_points=config.validation_points, beam=config.decode.beam, seed=config.seed
         )
         free = FreeValidation(load_cases(folder / "requests" / "valid.parquet", split, "valid"))
-        teaching = _teaching(config, folder, split, _panel(folder))
         options: dict[str, Any] = {
             "evaluate": lambda trained: plain(trained) | free(trained),
-            "select": settings.select,
             "sample": plain.samples,
         }
-        if isinstance(settings, PreferenceConfig):
-            judge = make_judge(settings.reward, teaching)
-            tuned, _ = prefer(lm, asks, settings, out, judge=judge, **options)
+        if isinstance(settings, SftConfig):
+            tuned, _ = fine_tune(lm, table, settings, out, teacher=teaching, select="ndcg@10", **options)
         else:
-            free_judge = make_judge(settings.free_reward, teaching)
-            held_judge = make_judge(settings.constrained_reward, teaching)
-            tuned, result = reinforce(
-                lm, asks, settings, out, free=free_judge, constrained=held_judge, **options
-            )
-            write_json(out / "warnings.json", warn_if_hopeless(result.history))
+            longest, tasks = settings.max_prompt_tokens, settings.tasks
+            asks = read_asks(lm, table, split.catalog, max_prompt_tokens=longest, tasks=tasks)
+            tuned = _align(lm, asks, settings, out, teaching, select=settings.select, **options)
         tuned.save_pretrained(out / "model")
 
     inputs = {"model": model.key, "rows": rows.key, "align": settings, "seed": config.seed}
-    module = f"steerec.align.{'preferring' if isinstance(settings, PreferenceConfig) else 'rl'}"
-    return _stage(folder, "align", module, inputs, build)
+    module = {"sft": "sft", "rl": "rl", "preference": "preferring"}[settings.kind]
+    return _stage(folder, "align", f"steerec.align.{module}", inputs, build)
+
+
+def _align(
+    lm: LanguageModel,
+    asks: list[Ask],
+    settings: RlConfig | PreferenceConfig,
+    out: Path,
+    teaching: Teaching,
+    **options: Any,
+) -> LanguageModel:
+    if isinstance(settings, PreferenceConfig):
+        judge = make_judge(settings.reward, teaching)
+        return prefer(lm, asks, settings, out, judge=judge, **options)[0]
+    free, constrained = (make_judge(r, teaching) for r in (settings.free_reward, settings.constrained_reward))
+    tuned, result = reinforce(lm, asks, settings, out, free=free, constrained=constrained, **options)
+    write_json(out / "warnings.json", warn_if_hopeless(result.history))
+    return tuned
 
 
 def weigh_teacher(config: RunConfig, folder: Path, model: StageResult) -> StageResult:

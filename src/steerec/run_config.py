@@ -45,8 +45,11 @@ class RunConfig(Config):
     """Instruction data; None together with `llm` and `sft` makes a run without a language model."""
     llm: LanguageModelConfig | None = None
     sft: SftConfig | None = None
-    align: Annotated[RlConfig | PreferenceConfig, pydantic.Field(discriminator="kind")] | None = None
-    """Reinforcement learning, or learning from preferences, after fine-tuning; None: none."""
+    align: Annotated[RlConfig | PreferenceConfig | SftConfig, pydantic.Field(discriminator="kind")] | None = (
+        None
+    )
+    """What follows fine-tuning: reinforcement learning, learning from preferences, or more of the same (the
+    row that the others must beat at equal time); None: nothing."""
     decode: DecodeConfig = DecodeConfig()
     """Beam, and the weights of the teacher term among which validation chooses."""
     crossfit_folds: pydantic.NonNegativeInt = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from steerec.align.rl import RlConfig
+from steerec.align.sft import SftConfig
 from steerec.llm.smollm2 import SmolLM2Config
 from steerec.llm.tiny import TinyConfig
 from steerec.run_config import DataConfig, RunConfig
@@ -43,8 +44,11 @@ def toy(config: RunConfig, *, steps: int = 12, rows: int = 240, real_model: bool
         }
     if config.align is not None:
         training = config.align.training.replace(max_steps=2, eval_steps=2, save_steps=4)
-        size = "prompts_per_step" if isinstance(config.align, RlConfig) else "num_prompts"
-        changes["align"] = config.align.replace(training=training, samples=4, **{size: 8})
+        smaller: dict[str, int] = {"tokens_per_batch": 1024}
+        if not isinstance(config.align, SftConfig):
+            size = "prompts_per_step" if isinstance(config.align, RlConfig) else "num_prompts"
+            smaller = {"samples": 4, size: 8}
+        changes["align"] = config.align.replace(training=training, **smaller)
     if isinstance(config.llm, SmolLM2Config) and not real_model:
         config = config.replace(llm=TinyConfig(identifier=config.llm.identifier, max_history=10))
     if isinstance(config.llm, TinyConfig):

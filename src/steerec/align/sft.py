@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -46,6 +46,8 @@ Sample = Callable[[LanguageModel], list[str]]
 class SftConfig(Config):
     """Settings of supervised fine-tuning."""
 
+    kind: Literal["sft"] = "sft"
+    """Which way of training this configures."""
     training: TrainingConfig
     """Optimisation."""
     tokens_per_batch: pydantic.PositiveInt = 4096

@@ -44,6 +44,20 @@ def tiny_grpo() -> RunConfig:
     )
 
 
+def tiny_continued() -> RunConfig:
+    """The demo's model, fine-tuned further at a low learning rate: what reinforcement learning must beat."""
+    parent = tiny()
+    assert parent.sft is not None
+    training = parent.sft.training.replace(
+        max_steps=1200, learning_rate=3e-4, eval_steps=200, max_minutes=12.0
+    )
+    return parent.replace(
+        recipe="controllable-tiny-continued",
+        paper=PAPER.replace(ours="see docs/LOG.md"),
+        align=parent.sft.replace(training=training),
+    )
+
+
 def tiny_dpo() -> RunConfig:
     """The demo's model, then DPO between the best and the worst of eight of its own lists."""
     parent = tiny_grpo()

@@ -14,6 +14,7 @@ RECIPES = {
     "controllable-tiny": "steerec.recipes.controllable:tiny",
     "controllable-tiny-titles": "steerec.recipes.controllable:tiny_titles",
     "controllable-smollm2": "steerec.recipes.controllable:smollm2",
+    "controllable-tiny-continued": "steerec.recipes.alignment:tiny_continued",
     "controllable-tiny-grpo": "steerec.recipes.alignment:tiny_grpo",
     "controllable-tiny-dpo": "steerec.recipes.alignment:tiny_dpo",
     "controllable-tiny-pro": "steerec.recipes.alignment:tiny_pro",
