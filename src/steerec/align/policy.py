@@ -31,12 +31,14 @@ class Decisions(NamedTuple):
     """(D, V) bool: what each choice was among; None: the whole vocabulary everywhere."""
     mask: Tensor
     """(B, T) bool: which decisions there are."""
+    last: Tensor
+    """(B,) int64 flat place of the last token of each list."""
 
     def to(self, device: torch.device) -> Decisions:
         """Return the same on a device."""
         allowed = None if self.allowed is None else self.allowed.to(device)
-        row, column, mask = self.row.to(device), self.column.to(device), self.mask.to(device)
-        return Decisions(self.packed.to(device), row, column, allowed, mask)
+        row, column, mask, last = (one.to(device) for one in (self.row, self.column, self.mask, self.last))
+        return Decisions(self.packed.to(device), row, column, allowed, mask, last)
 
     @property
     def num_lists(self) -> int:
@@ -79,7 +81,7 @@ def lay_out(asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]], vocab_size
     lists = [rollout for group in groups for rollout in group]
     first_list = np.cumsum([0, *sizes])
     # flat places of all decisions, list by list; target_logits goes through the batch in row-major order
-    width, places, row, column = packed.tokens.shape[1], [], [], []
+    width, places, row, column, last = packed.tokens.shape[1], [], [], [], []
     for number, (ask, group) in enumerate(zip(asks, groups, strict=True)):
         line, start = packed.places[number]
         begin = line * width + start + len(ask.tokens)
@@ -88,6 +90,7 @@ def lay_out(asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]], vocab_size
             row.append(np.full(len(rollout.decided), first_list[number] + k))
             column.append(np.arange(len(rollout.decided)))
             begin += len(rollout.tokens)
+            last.append(begin - 1)
     order = np.argsort(np.concatenate(places))
     rows, columns = np.concatenate(row)[order], np.concatenate(column)[order]
     mask = np.zeros((len(lists), max(len(rollout.decided) for rollout in lists)), np.bool_)
@@ -98,6 +101,7 @@ def lay_out(asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]], vocab_size
         column=torch.from_numpy(columns),
         allowed=_allowed(lists, rows, columns, vocab_size),
         mask=torch.from_numpy(mask),
+        last=torch.tensor(last),
     )
 
 

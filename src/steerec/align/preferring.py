@@ -170,14 +170,22 @@ def _log_probs(model: nn.Module, batch: PreferenceBatch, config: PreferenceConfi
     return said.log_probs.sum(dim=1).view_as(batch.rewards)
 
 
-class _Batches:
+class GroupBatches:
     """`(step, micro) -> PreferenceBatch`, a pure function of its arguments."""
 
     def __init__(self, lm: LanguageModel, groups: Sequence[Group], config: PreferenceConfig) -> None:
+        """Prepare.
+
+        Args:
+            lm: gives the size of the vocabulary and the device.
+            groups: each with the same number of lists.
+            config: its `training` and `prompts_per_batch` are used.
+        """
         self.groups, self.config, self.vocab_size = groups, config, lm.vocab_size
         self.device = next(lm.model.parameters()).device
 
     def __call__(self, step: int, micro: int) -> PreferenceBatch:
+        """Return the next groups of an order that every epoch shuffles anew."""
         config, size = self.config, self.config.prompts_per_batch
         first = (step * config.training.gradient_accumulation_steps + micro) * size
         chosen = []
@@ -185,8 +193,12 @@ class _Batches:
             epoch, index = divmod(place, len(self.groups))
             order = numpy_rng(config.training.seed, STAGE, "order", epoch).permutation(len(self.groups))
             chosen.append(self.groups[int(order[index])])
-        decisions = lay_out([g.ask for g in chosen], [g.lists for g in chosen], self.vocab_size)
-        rewards = torch.tensor([g.rewards for g in chosen], dtype=torch.float32)
+        return self.of(chosen)
+
+    def of(self, groups: Sequence[Group]) -> PreferenceBatch:
+        """Return given groups as a batch."""
+        decisions = lay_out([g.ask for g in groups], [g.lists for g in groups], self.vocab_size)
+        rewards = torch.tensor([g.rewards for g in groups], dtype=torch.float32)
         return PreferenceBatch(decisions.to(self.device), rewards.to(self.device))
 
 
@@ -225,7 +237,7 @@ def prefer(
         journal(lm.model, 0)
     result = train(
         lm.model,
-        _Batches(lm, groups, config),
+        GroupBatches(lm, groups, config),
         preference_step(config, reference),
         config.training,
         folder,
