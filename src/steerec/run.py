@@ -25,7 +25,7 @@ from steerec.artifacts import StageResult, read_json, run_stage, write_json
 from steerec.data.source import SOURCES, load_source
 from steerec.data.split import Split, make_split
 from steerec.decode.validation import PlainValidation
-from steerec.decode.weight import choose_weight
+from steerec.decode.weight import choose_weights
 from steerec.errors import SteerecError
 from steerec.evaluate.control import FreeValidation, load_cases
 from steerec.evaluate.looks import count_look
@@ -61,7 +61,7 @@ _DOES = {
     "instruct": "writing instruction data with the teacher's help",
     "sft": "fine-tuning the language model",
     "align": "sampling lists, judging them, and making better ones likelier",
-    "decode": "choosing the weight of the teacher term on validation",
+    "decode": "choosing the weights of decoding on validation",
     "evaluate-valid": "evaluating on validation",
     "evaluate-test": "evaluating on test",
 }
@@ -276,13 +276,13 @@ def _align(
 
 
 def weigh_teacher(config: RunConfig, folder: Path, model: StageResult) -> StageResult:
-    """Choose the weight of the teacher term on validation."""
+    """Choose on validation what decoding listens to: the first place, the teacher."""
 
     def build(out: Path) -> None:
         split = _split(folder)
         lm = LanguageModel.from_pretrained(model.folder / "model")
-        curve = choose_weight(lm, split, _panel(folder).teacher, config.decode, config.seed)
-        write_json(out / "weights.json", curve)
+        weights = choose_weights(lm, split, _panel(folder).teacher, config.decode, config.seed)
+        write_json(out / "weights.json", weights)
 
     return _stage(
         folder, "decode", "steerec.decode.weight", {"model": model.key, "decode": config.decode}, build
@@ -302,6 +302,7 @@ def publish(config: RunConfig, folder: Path) -> None:
         if config.align is None
         else "align/model",
         "weight": weights["weight"] if weights else 0.0,
+        "first_place": weights["first_place"] if weights else 0.0,
         "beam": config.decode.beam,
     }
     write_json(folder / SERVING, record)
@@ -358,6 +359,7 @@ def _evaluate(config: RunConfig, folder: Path, part: Part, command: str) -> Repo
         lm=lm,
         lm_before=before,
         weight=serving["weight"],
+        first_place=serving.get("first_place", 0.0),
         beam=serving["beam"],
         seconds=panel.seconds,
     )

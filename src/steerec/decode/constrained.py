@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 
 from steerec.control.problem import Problem
-from steerec.decode.batch import Choose, Deadline, ListBatch
+from steerec.decode.batch import Deadline, ListBatch
 from steerec.decode.beam import Choice, ItemSearch
 from steerec.decode.cache import RaggedCache
 from steerec.decode.outcome import DecodedList
 from steerec.decode.room import check_requests, like_batches, rows_together
 from steerec.errors import ConfigError
-from steerec.items.trie import IntervalTrie
+from steerec.items.identifier import AtomicIdentifier, Identifier
 
 if TYPE_CHECKING:
     from steerec.llm.language_model import LanguageModel
@@ -38,6 +38,7 @@ def decode_lists(
     teacher_scores: NDArray[np.floating] | None = None,
     weight: float = 0.0,
     wishes: NDArray[np.floating] | None = None,
+    first_place: float = 0.0,
     budget_s: float | None = None,
     batch_size: int | None = None,
 ) -> list[DecodedList]:
@@ -56,6 +57,9 @@ def decode_lists(
         teacher_scores: (B, N) finite scores of the teacher, or None.
         weight: nats per unit of score, >= 0; at 0 the scores play no part.
         wishes: (B, N) finite nats added to the items' scores, or None.
+        first_place: weight, >= 0, of the log-probability that an item had at the first place, at every place:
+            later places know the list so far, but a label's later items were only the teacher's. It needs
+            one token per item.
         budget_s: seconds after which no further position is searched: the teacher (scores plus wishes) fills
             the rest exactly under the request, and `fallback_from` says from where. None: no limit.
         batch_size: requests decoded together, >= 1; None: as many as suit the device.
@@ -65,11 +69,12 @@ def decode_lists(
 
     Raises:
         RequestError: a list might not fit in the context with its prompt.
-        ConfigError: beam, batch size, budget or weight is out of range, a score is not finite, or there is a
-            budget and no teacher.
+        ConfigError: beam, batch size, budget or a weight is out of range, a score is not finite, there is a
+            budget and no teacher, or a first place without one token per item.
     """
     parts = _parts(teacher_scores, weight, wishes, (len(prompts), lm.identifier.num_items))
     deadline = _deadline(budget_s, teacher_scores, wishes)
+    _check_first_place(first_place, lm.identifier)
     batch_size = rows_together(lm) if batch_size is None else batch_size
     if beam < 1 or batch_size < 1:
         raise ConfigError(f"beam and batch_size must be at least 1; got {beam} and {batch_size}.")
@@ -78,18 +83,45 @@ def decode_lists(
     with torch.inference_mode():
         for rows in like_batches(prompts, problems, batch_size):
             batch = ListBatch(lm, [prompts[i] for i in rows], [problems[i] for i in rows])
-            search = _beam_search(lm.identifier.trie, _additions(parts, rows), beam)
+            search = _BeamSearch(lm.identifier, _additions(parts, rows), beam, first_place)
             decoded = batch.decode(search, None if deadline is None else deadline.of(rows))
             lists |= zip(rows, decoded, strict=True)
     return [lists[i] for i in range(len(prompts))]
 
 
-def _beam_search(trie: IntervalTrie, additions: FloatArray | None, beam: int) -> Choose:
-    def choose(cache: RaggedCache, rows: NDArray[np.int64], admissible: NDArray[np.bool_]) -> Choice:
-        added = None if additions is None else additions[rows]
-        return ItemSearch(trie, cache, admissible, added, beam=beam).run()
+class _BeamSearch:
+    """Chooses the next items of a batch; see `ListBatch.decode`."""
 
-    return choose
+    def __init__(
+        self, identifier: Identifier, additions: FloatArray | None, beam: int, first_place: float
+    ) -> None:
+        self._identifier, self._additions = identifier, additions
+        self._beam, self._first_place = beam, first_place
+
+    def __call__(self, cache: RaggedCache, rows: NDArray[np.int64], admissible: NDArray[np.bool_]) -> Choice:
+        if self._first_place:  # all rows are here at the first place, which is asked for once
+            said = self._first_place * self._at_first_place(cache)
+            self._additions = said if self._additions is None else self._additions + said
+            self._first_place = 0.0
+        added = None if self._additions is None else self._additions[rows]
+        return ItemSearch(self._identifier.trie, cache, admissible, added, beam=self._beam).run()
+
+    def _at_first_place(self, cache: RaggedCache) -> FloatArray:
+        """Log-probabilities (B, N) of all items after the first marker."""
+        identifier = self._identifier
+        assert isinstance(identifier, AtomicIdentifier)
+        items = slice(identifier.first_item_id, identifier.first_item_id + identifier.num_items)
+        return cache.logits.log_softmax(dim=-1)[:, items].double().cpu().numpy()
+
+
+def _check_first_place(weight: float, identifier: Identifier) -> None:
+    if not (np.isfinite(weight) and weight >= 0):
+        raise ConfigError(f"The first place's weight must be a finite number >= 0; got {weight}.")
+    if weight and not isinstance(identifier, AtomicIdentifier):
+        raise ConfigError(
+            f"first_place is {weight}, and items are spelled by {identifier.name}: what every item had at "
+            "the first place is known only where items are one token each. Set first_place to 0."
+        )
 
 
 def _deadline(

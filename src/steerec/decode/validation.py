@@ -55,6 +55,7 @@ class PlainValidation:
         *,
         scores: NDArray[np.floating] | None = None,
         weight: float = 0.0,
+        first_place: float = 0.0,
         advance: Callable[[int], None] | None = None,
     ) -> dict[str, float]:
         """Return ndcg@10, hr@10 and mrr@10 of the lists that the model decodes.
@@ -63,6 +64,7 @@ class PlainValidation:
             lm: the language model.
             scores: (B, N) teacher scores, for the teacher term.
             weight: weight of the teacher term.
+            first_place: weight of the first place at all places, see `decode_lists`.
             advance: told how many lists were decoded, for a progress bar.
         """
         prompts = plain_prompts(lm, self.catalog, self.points, phrasing="validation", seed=self.seed)
@@ -76,6 +78,7 @@ class PlainValidation:
                 beam=self.beam,
                 teacher_scores=None if scores is None else scores[part],
                 weight=weight,
+                first_place=first_place,
             )
             lists += [one.items for one in decoded]
             if advance is not None:

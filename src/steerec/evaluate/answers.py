@@ -94,7 +94,9 @@ class Asker:
         beam: int,
         phrasing: str,
         seed: int,
+        first_place: float = 0.0,
     ) -> None:
+        self.first_place = first_place
         self.lm, self.catalog, self.teacher = lm, catalog, teacher
         self.beam, self.phrasing, self.seed = beam, phrasing, seed
 
@@ -142,6 +144,7 @@ class Asker:
                     beam=self.beam,
                     teacher_scores=scores,
                     weight=weight,
+                    first_place=self.first_place,
                 )
                 lists += [list(one.items) for one in decoded]
                 bar.advance(len(decoded))

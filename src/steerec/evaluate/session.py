@@ -66,6 +66,8 @@ class Contestants:
     """The same pretrained model before fine-tuning; None for a model that was built here."""
     weight: float = 0.0
     """Weight of the teacher term, chosen on validation."""
+    first_place: float = 0.0
+    """Weight of the first place at all places, chosen on validation."""
     beam: int = 8
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Seconds of fitting, by row."""
@@ -102,9 +104,10 @@ class Session:
             }
             self._plainless("teacher+keyword", read, "teacher")
         if self.contestants.lm is not None:
-            self._language_model(self.contestants.lm, "lm", self.contestants.weight)
+            weights = self.contestants.weight, self.contestants.first_place
+            self._language_model(self.contestants.lm, "lm", *weights)
         if self.contestants.lm_before is not None:
-            self._language_model(self.contestants.lm_before, "lm-before", 0.0)
+            self._language_model(self.contestants.lm_before, "lm-before", 0.0, 0.0)
 
     def _conventional(self, name: str, recommenders: Sequence[Recommender]) -> None:
         ranks = [ranks_by_scores(one.scores, self.points) for one in recommenders]
@@ -114,7 +117,7 @@ class Session:
             answers = dict.fromkeys(_WORDS, lists)
         self._add(name, ranks, answers)
 
-    def _language_model(self, lm: LanguageModel, name: str, weight: float) -> None:
+    def _language_model(self, lm: LanguageModel, name: str, weight: float, first_place: float) -> None:
         """Add the rows of a language model: free, constrained, and with the teacher term."""
         asker = Asker(
             lm,
@@ -123,6 +126,7 @@ class Session:
             beam=self.contestants.beam,
             phrasing="train",
             seed=self.config.seed,
+            first_place=first_place,
         )
         plain = asker.plain_prompts(self.points)
         asked = {words: asker.case_prompts(self.cases, words) for words in _WORDS}

@@ -42,6 +42,7 @@ def tiny() -> RunConfig:
         paper=PAPER,
         crossfit_folds=5,
         validation_points=1000,
+        decode=DecodeConfig(first_places=(0.0, 1.0, 4.0, 16.0)),
         instruct=MixtureConfig(num_rows=30_000, weights={**TASK_WEIGHTS, "next_items": 0.5}),
         llm=TinyConfig(),
         sft=SftConfig(
@@ -100,6 +101,7 @@ def smollm2() -> RunConfig:
     training = parent.sft.training.replace(max_steps=3000, eval_steps=500, learning_rate=4e-4)
     return parent.replace(
         recipe="controllable-smollm2",
+        decode=DecodeConfig(),
         llm=SmolLM2Config(),
         sft=parent.sft.replace(
             training=training,

@@ -106,11 +106,13 @@ class Recommender:
         lm: LanguageModel | None = None,
         *,
         weight: float = 0.0,
+        first_place: float = 0.0,
         beam: int = 8,
         folder: Path | None = None,
     ) -> None:
         self.catalog, self.teacher, self.lm = catalog, teacher, lm
-        self.weight, self.beam, self.folder = weight, beam, folder
+        self.weight, self.first_place = weight, first_place
+        self.beam, self.folder = beam, folder
         self._reader: KeywordReader | None = None
 
     @classmethod
@@ -135,7 +137,15 @@ class Recommender:
         lm = None
         if serving["language_model"] is not None:
             lm = LanguageModel.from_pretrained(folder / serving["language_model"])
-        return cls(catalog, teacher, lm, weight=serving["weight"], beam=serving["beam"], folder=folder)
+        return cls(
+            catalog,
+            teacher,
+            lm,
+            weight=serving["weight"],
+            first_place=serving.get("first_place", 0.0),  # runs made before it was weighed have none
+            beam=serving["beam"],
+            folder=folder,
+        )
 
     def recommend(
         self,
@@ -251,6 +261,7 @@ class Recommender:
             beam=self.beam,
             teacher_scores=scores,
             weight=self.weight,
+            first_place=self.first_place,
             wishes=wished,
             budget_s=budget_s,
         )
