@@ -250,6 +250,18 @@ def bench_decode(settings: Setting = None, report_file: ReportFile = None) -> No
     out.print(decode_table(report))
 
 
+@bench_app.command("align")
+def bench_align(settings: Setting = None, report_file: ReportFile = None) -> None:
+    """Our training against TRL's: tokens per second of fine-tuning, rollouts and updates per second of RL."""
+    from steerec.bench.align import AlignBenchConfig, render
+    from steerec.bench.align import bench_align as run_bench
+    from steerec.config import override
+
+    report = run_bench(override(AlignBenchConfig(), settings or []))
+    _report(report, report_file)
+    out.print(render(report))
+
+
 @bench_app.command("search")
 def bench_search(run_folder: RunFolder, report_file: ReportFile = None) -> None:
     """Free, token by token, item beam: NDCG@10 of one run's model on validation, with paired intervals."""
