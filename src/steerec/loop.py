@@ -142,8 +142,7 @@ def train(
     run = _Run(model, config, folder, stage, evaluate, select, on_eval)
     state = run.resume()
     start = time.monotonic()
-    with progress(stage, total=config.max_steps) as bar:
-        bar.advance(state.step)
+    with progress(stage, total=config.max_steps, done=state.step) as bar:
         while state.step < config.max_steps and not run.is_stale(state):
             run.optimise(state.step, batches, step_fn, bar)
             state = run.after_step(state._replace(step=state.step + 1))

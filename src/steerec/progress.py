@@ -44,9 +44,9 @@ class _TerminalBar:
 
 
 class _LogBar:
-    def __init__(self, description: str, total: int, unit: str) -> None:
+    def __init__(self, description: str, total: int, unit: str, done: int) -> None:
         self._description, self._total, self._unit = description, total, unit
-        self._done, self._start = 0, time.monotonic()
+        self._before, self._done, self._start = done, done, time.monotonic()
         self._last = self._start
 
     def advance(self, amount: int = 1, info: str = "") -> None:
@@ -56,7 +56,7 @@ class _LogBar:
             return
         self._last = now
         elapsed = now - self._start
-        eta = elapsed / max(self._done, 1) * max(self._total - self._done, 0)
+        eta = elapsed / max(self._done - self._before, 1) * max(self._total - self._done, 0)
         logger.info(
             "%s: %d of %d %s, %s elapsed, about %s left%s",
             self._description,
@@ -70,19 +70,20 @@ class _LogBar:
 
 
 @contextmanager
-def progress(description: str, *, total: int, unit: str = "steps") -> Iterator[Bar]:
+def progress(description: str, *, total: int, unit: str = "steps", done: int = 0) -> Iterator[Bar]:
     """Show progress of one stage on stderr.
 
     Args:
         description: what is being done, in a few words.
         total: number of units.
         unit: what is counted, for the log lines.
+        done: units that an earlier, interrupted run has done; they say nothing of the time left.
 
     Yields:
         A bar with `advance(amount, info)`.
     """
     if not sys.stderr.isatty():
-        yield _LogBar(description, total, unit)
+        yield _LogBar(description, total, unit, done)
         return
     columns = (
         TextColumn("{task.description:<26}"),
@@ -95,7 +96,7 @@ def progress(description: str, *, total: int, unit: str = "steps") -> Iterator[B
         TextColumn("{task.fields[info]}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as live:
-        yield _TerminalBar(live, live.add_task(description, total=total, info=""))
+        yield _TerminalBar(live, live.add_task(description, total=total, completed=done, info=""))
 
 
 def clock(seconds: float) -> str:
