@@ -20,6 +20,13 @@ def write_run(folder: Path, split: Split, teacher: Floor) -> Path:
     """Lay out a run as `steerec.run` publishes it, and return its folder."""
     split.save(folder / "data")
     teacher.save_pretrained(folder / "recommend" / "floor")
-    record = {"schema": 1, "teacher": "recommend/floor", "language_model": None, "weight": 0.0, "first_place": 0.0, "beam": 8}
+    record = {
+        "schema": 1,
+        "teacher": "recommend/floor",
+        "language_model": None,
+        "weight": 0.0,
+        "first_place": 0.0,
+        "beam": 8,
+    }
     write_json(folder / SERVING, record)
     return folder
