@@ -73,6 +73,9 @@ def test_title_logits_are_the_llamas_plus_logs_of_mean_weights() -> None:
     model = lm.model
     assert isinstance(model, TitleCopyLlamaForCausalLM)
     tokens = title_tokens(lm)
+    with torch.no_grad():
+        model.item_prior.copy_(torch.linspace(-1.0, 2.0, 8))
+    prior = model.item_prior.exp().tolist()
     spelled = [(*lm.identifier.spell(i)[0], *lm.identifier.separator) for i in range(8)]
     with torch.no_grad():
         logits = model(input_ids=torch.tensor([tokens])).logits[0]
@@ -104,7 +107,10 @@ def test_title_logits_are_the_llamas_plus_logs_of_mean_weights() -> None:
         for token in {spelled[i][len(prefix)] for i in here if len(spelled[i]) > len(prefix)}:
             below = [i for i in here if spelled[i][len(prefix)] == token]
             if weights.keys() & set(below):
-                mean = [sum(weights.get(i, 1.0) for i in group) / len(group) for group in (below, here)]
+                mean = [
+                    sum(prior[i] * weights.get(i, 1.0) for i in group) / sum(prior[i] for i in group)
+                    for group in (below, here)
+                ]
                 expected[token] += math.log(mean[0] / mean[1])
                 changed += len(below) < len(here)
         torch.testing.assert_close(logits[t], expected, **CLOSE)

@@ -22,7 +22,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaFor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from steerec.llm.spelling_reader import SpellingReader, SpellingTables
+from steerec.llm.spelling_reader import Interval, SpellingReader, SpellingTables
 
 
 class Copies(NamedTuple):
@@ -213,10 +213,11 @@ class TitleCopyLlamaForCausalLM(CopyLlama):
     """Items are spelled: a score belongs to an item, and goes to the tokens that lead to it.
 
     Let `s_i` be the score of item i, 0 if it does not stand in the context, and `A(v)` the logarithm of the
-    mean of `exp(s_i)` over the items whose spelling passes through node v. Where node n has been written, the
-    token that leads to its child v gets `A(v) - A(n)`: the product over a spelling is what an atomic copy
-    head gives the item, marginalised over spellings of equal weight. So "The" is hardly pushed down by three
-    seen films that begin with it, and the token at which only seen films are left is.
+    mean of `exp(s_i)` over the items whose spelling passes through node v, weighted by `exp(b_i)`. Where node
+    n has been written, the token that leads to its child v gets `A(v) - A(n)`: the product over a spelling is
+    what an atomic copy head gives the item, marginalised over spellings. So "The" is hardly pushed down by
+    three seen films that begin with it, and the token at which only seen films are left is. The prior `b` is
+    learned: films that many people have seen carry more of a beginning's weight.
     """
 
     config_class = TitleCopyLlamaConfig
@@ -224,6 +225,7 @@ class TitleCopyLlamaForCausalLM(CopyLlama):
     def __init__(self, config: TitleCopyLlamaConfig) -> None:
         super().__init__(config)
         self.spelling = SpellingReader(**config.spelling_sizes, vocab_size=config.vocab_size)
+        self.item_prior = nn.Parameter(torch.zeros(config.spelling_sizes["num_items"]))
         self.post_init()
 
     @classmethod
@@ -263,14 +265,17 @@ class TitleCopyLlamaForCausalLM(CopyLlama):
         number = wanted.flatten().cumsum(0).view(wanted.shape) - 1  # (B, K)
         b, k, j = seen.nonzero(as_tuple=True)  # (P,) each
         step = self.spelling.step(at[b, k], items[b, j])
-        weights = scores[b, k, j].clamp(-_LARGEST, _LARGEST).exp()
+        prior = self.item_prior.float().exp()  # (N,)
+        before = self.spelling.below_rank(prior)
+        listed = prior[items[b, j]]
+        weights = listed * scores[b, k, j].clamp(-_LARGEST, _LARGEST).exp()
         size = self.config.vocab_size
         pairs, child = torch.unique(
             number[b, k] * size + step.token, return_inverse=True
         )  # (children,), (P,)
         query, node = torch.unique_consecutive(pairs // size, return_inverse=True)  # (nodes,), (children,)
-        below = _mean_logs(weights, child, len(pairs), step.leaves_below)
-        here = _mean_logs(weights, node[child], len(query), step.leaves_here)
+        below = _mean_logs(before, step.child, child, len(pairs), listed, weights)
+        here = _mean_logs(before, step.here, node[child], len(query), listed, weights)
         return Copies(pairs // size, pairs % size, below - here[node])
 
 
@@ -278,13 +283,28 @@ _LARGEST = 30.0
 """Scores beyond it are cut: their exponential must be finite."""
 
 
-def _mean_logs(weights: Tensor, group: Tensor, num_groups: int, leaves: Tensor) -> Tensor:
-    """Return log of the mean weight below each node, where leaves that are not listed weigh 1: (groups,)."""
-    zeros = torch.zeros(num_groups, device=weights.device)
-    total = zeros.index_add(0, group, weights)
-    listed = zeros.index_add(0, group, torch.ones_like(weights))
-    size = zeros.scatter(0, group, leaves.float())
-    return torch.log((size - listed + total) / size)
+def _mean_logs(
+    before: Tensor, interval: Interval, group: Tensor, size: int, listed: Tensor, weights: Tensor
+) -> Tensor:
+    """Return the log of the mean weight below each node: (size,).
+
+    Args:
+        before: (N + 1,) summed prior of the items before each rank.
+        interval: ranks of the items below the node of each pair.
+        group: (P,) number of that node.
+        size: number of nodes.
+        listed: (P,) prior of the items that have a score.
+        weights: (P,) prior times exp(score).
+    """
+    zeros = torch.zeros(size, device=weights.device)
+    first = torch.zeros(size, dtype=torch.int64, device=group.device)
+    low, high = first.scatter(0, group, interval.low), first.scatter(0, group, interval.high)
+    whole = before[high] - before[low]
+    rest = (whole - zeros.index_add(0, group, listed)).clamp(min=0.0)
+    # What rounding leaves of nothing must not outweigh scores of -20.
+    is_full = torch.bincount(group, minlength=size) == high - low
+    rest = torch.where(is_full, 0.0, rest)
+    return torch.log((rest + zeros.index_add(0, group, weights)) / whole)
 
 
 def _begins(tokens: Tensor, mask: Tensor | None) -> Tensor:

@@ -121,15 +121,24 @@ def read_tables(identifier: Identifier, reply_end: int, vocab_size: int) -> Spel
     )
 
 
+class Interval(NamedTuple):
+    """The items below nodes, by rank."""
+
+    low: Tensor
+    """(P,) first rank."""
+    high: Tensor
+    """(P,) last rank + 1."""
+
+
 class Step(NamedTuple):
     """The next step of a spelling from where a query stands towards an item."""
 
     token: Tensor
     """(P,) the next token."""
-    leaves_below: Tensor
-    """(P,) items below the child that it leads to."""
-    leaves_here: Tensor
-    """(P,) items below the node where the query stands."""
+    child: Interval
+    """Items below the child that it leads to."""
+    here: Interval
+    """Items below the node where the query stands."""
 
 
 class SpellingReader(nn.Module):
@@ -258,8 +267,10 @@ class SpellingReader(nn.Module):
         """Return the next step from states (P,) towards items (P,), which lie below them."""
         depth = self.depth[states]
         child = self.path[items, depth]
-        return Step(
-            self.tokens[items, depth],
-            self.high[child] - self.low[child],
-            self.high[states] - self.low[states],
-        )
+        child_items = Interval(self.low[child], self.high[child])
+        return Step(self.tokens[items, depth], child_items, Interval(self.low[states], self.high[states]))
+
+    def below_rank(self, values: Tensor) -> Tensor:
+        """Return sums of values (N,) of the items before each rank: (N + 1,)."""
+        by_rank = torch.zeros_like(values).index_copy(0, self.rank, values)
+        return torch.cat([values.new_zeros(1), by_rank.cumsum(0)])

@@ -98,6 +98,10 @@ def build_tiny(
         first = identifier.first_item_id
         with torch.no_grad():
             model.get_input_embeddings().weight[first : first + len(vectors)] = torch.from_numpy(vectors)
+    if isinstance(model, TitleCopyLlamaForCausalLM):
+        popularity = np.log(np.asarray(catalog.popularity, np.float32) + 0.5)
+        with torch.no_grad():
+            model.item_prior.copy_(torch.from_numpy(popularity - popularity.mean()))
     return LanguageModel(
         model=model.eval(),
         tokenizer=words,

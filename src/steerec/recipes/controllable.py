@@ -69,11 +69,11 @@ def tiny_titles() -> RunConfig:
     """The same with films spelled as titles, as pretrained models write them: an hour on two cores."""
     parent = tiny()
     assert parent.sft is not None
-    training = parent.sft.training.replace(max_steps=2300, eval_steps=1150, learning_rate=1.5e-3)
+    training = parent.sft.training.replace(max_steps=1700, eval_steps=850, learning_rate=1.5e-3)
     return parent.replace(
         recipe="controllable-tiny-titles",
         validation_points=300,
-        decode=DecodeConfig(num_points=300),
+        decode=DecodeConfig(num_points=300, weights=(0.0, 0.5, 1.0, 2.0)),
         llm=TinyConfig(
             identifier="title",
             num_words=3000,
@@ -81,13 +81,13 @@ def tiny_titles() -> RunConfig:
             intermediate_size=432,
             num_layers=4,
             num_heads=5,
-            max_history=150,
-            context_length=2048,
+            max_history=250,
+            context_length=2304,
         ),
         sft=parent.sft.replace(
             training=training,
             history_loss_weight=0.25,
-            pack_length=1536,
+            pack_length=2048,
             tokens_per_batch=8192,
             distillation=None,
         ),
