@@ -53,6 +53,9 @@ def test_contract_of_every_identifier(build: Callable[[], Identifier]) -> None:
     items = [3, 0, 1, 5]
     answer = identifier.answer(items)
     assert identifier.parse(answer, decode) == items
+    lines = [len(identifier.line(j, item)) for j, item in enumerate(items, start=1)]
+    last_of_item = [sum(lines[: j + 1]) - 1 for j in range(4)]
+    assert identifier.ends(answer, decode) == last_of_item
     pieces = [
         token
         for j, item in enumerate(items, start=1)
@@ -100,6 +103,7 @@ def test_reading_atomic_answers() -> None:
     assert parse(90, 91, 92) == [], "positions without an item are no entries"
     assert parse(100, 101) == [0, 1], "items count without positions too"
     assert parse(106, 99) == [None]
+    assert atomic().ends([90, 7, 8, 9, 91, 100], decode) == [3, 5], "a run ends with its last token"
     assert parse() == []
 
 
@@ -129,6 +133,9 @@ def test_title_lines_read_as_text() -> None:
 )
 def test_reading_title_answers(text: str, items: list[int | None]) -> None:
     assert titles().parse(encode(text), decode) == items
+    ends = titles().ends(encode(text), decode)
+    assert len(ends) == len(items)
+    assert ends == sorted(ends)
 
 
 def test_atomic_ranges_are_checked() -> None:
