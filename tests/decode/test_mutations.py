@@ -74,13 +74,12 @@ def misread_quotas(patch: Patch, wrong: Callable[[Quota, int], Quota]) -> None:
 
 def miscount(patch: Patch, wrong: Callable[[Cells, State], State]) -> None:
     """Let what is left after the first item be computed wrongly."""
-    right = Cells.state
 
-    def state(self: Cells, chosen: Sequence[int]) -> State | None:
-        found = right(self, chosen)
-        return found if found is None or not len(chosen) else wrong(self, found)
+    def state(self: Admissible, chosen: Sequence[int]) -> State | None:
+        found = self.cells.state(chosen)
+        return found if found is None or not len(chosen) else wrong(self.cells, found)
 
-    patch.setattr(Cells, "state", state)
+    patch.setattr(Admissible, "_state", state)
 
 
 def used_works_stay(patch: Patch) -> None:

@@ -20,6 +20,8 @@ from steerec.control.feasibility import complete
 from steerec.control.problem import BoolArray, IntArray, Problem
 from steerec.control.twins import twins_of
 
+_REMEMBERED = 512
+"""Beginnings of lists whose states are kept."""
 _SHARED_FACES = 64
 """Problems of more faces keep their answers to themselves, so that what is shared stays small."""
 
@@ -33,6 +35,7 @@ class Admissible:
         self._open = _answers(_structure(self.cells)) if self.cells.num_faces <= _SHARED_FACES else {}
         self._kind = _kinds(self.cells)
         self._twins = twins_of(problem.work)
+        self._states: dict[tuple[int, ...], State | None] = {}
 
     def mask(self, chosen: Sequence[int]) -> BoolArray:
         """Return the items that may come next.
@@ -58,7 +61,7 @@ class Admissible:
 
     def open_faces(self, chosen: Sequence[int]) -> BoolArray:
         """Return the faces (F,) whose unused works may come next; do not write to the answer."""
-        state = self.cells.state(chosen)
+        state = self._state(tuple(chosen))
         if state is None or len(chosen) >= self.cells.count:
             return np.zeros(self.cells.num_faces, dtype=np.bool_)
         state = _clip(self.cells, state)
@@ -66,6 +69,17 @@ class Admissible:
         if key not in self._open:
             self._open[key] = self._solve(state, int(self.cells.segment[len(chosen)]))
         return self._open[key]
+
+    def _state(self, chosen: tuple[int, ...]) -> State | None:
+        """Return the state after `chosen`: mostly one step from a beginning that was asked before."""
+        if chosen not in self._states:
+            if len(self._states) >= _REMEMBERED:
+                self._states = {}
+            before = self._states.get(chosen[:-1])
+            self._states[chosen] = (
+                self.cells.state(chosen) if before is None else self.cells.after(before, chosen)
+            )
+        return self._states[chosen]
 
     def _solve(self, state: State, segment: int) -> BoolArray:
         """Decide every face of a state: by the witness, by a swap, by a solution of its own."""

@@ -38,6 +38,8 @@ __all__ = ["LeafRanks", "MovingMask", "Window"]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
+_REMEMBERED = 512
+"""Beginnings of lists that a request remembers."""
 _FEW = 64
 """One in so many: fewer blocked items, or leaves of a face, are counted as sorted positions."""
 
@@ -103,6 +105,7 @@ class _Request:
         self._keys = [_digest(mask, digests) for mask in self._masks]
         self._cut_key = b"all" if self._cut is None else _digest(self._cut, digests)
         self._opened: dict[bytes, View] = {}
+        self._own: dict[tuple[int, ...], IntArray] = {}
         self._large: dict[int, Words] = {}
         if cells.num_faces > self._member.shape[1]:
             _ = self._faces  # a cap can close a face alone, so its leaves are found now, not in a step
@@ -118,14 +121,23 @@ class _Request:
 
     def _used(self, chosen: tuple[int, ...], faces: BoolArray) -> IntArray:
         """Leaves of the used works' items that are open, and so are counted."""
-        if not chosen:
-            return np.zeros(0, np.int64)
-        twins, own = twins_of(self._problem.work), np.array(chosen, np.int64)
-        if twins.items.size:
-            mates = [twins.of(work) for work in self._problem.work[own].tolist()]
-            own = np.unique(np.concatenate([own, *(items for items in mates if items is not None)]))
+        own = self._own_items(chosen)
         shown = self.admissible.cells.item_face[own]
         return self._trie.leaves_of(own[(shown >= 0) & faces[shown]])
+
+    def _own_items(self, chosen: tuple[int, ...]) -> IntArray:
+        """Items of the works of `chosen`, each once: mostly those of a beginning that was asked before."""
+        if not chosen:
+            return np.zeros(0, np.int64)
+        if chosen not in self._own:
+            if len(self._own) >= _REMEMBERED:
+                self._own = {}
+            before = self._own.get(chosen[:-1])
+            if before is None:
+                before = self._own_items(chosen[:-1])
+            twins = twins_of(self._problem.work).of(int(self._problem.work[chosen[-1]]))
+            self._own[chosen] = np.append(before, chosen[-1] if twins is None else twins)
+        return self._own[chosen]
 
     def _lay_out(self, faces: BoolArray) -> View:
         """Return the leaves of open faces (F,)."""
