@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from steerec.bench import rivals
 from steerec.bench.decode import ADAPTER, OURS, REFERENCE, DecodeBenchConfig, bench_decode
@@ -44,7 +45,11 @@ def test_ours_takes_a_fraction_of_the_passes_for_the_same_lists(report: dict[str
 
 
 def test_the_table_shows_every_row(report: dict[str, Any]) -> None:
-    assert decode_table(report).row_count == len(report["rows"])
+    parts = {(row["model"], row["batch"]) for row in report["rows"]}
+    assert decode_table(report).row_count == len(report["rows"]) + len(parts)
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(decode_table(report))
+    assert "…" not in console.export_text()
 
 
 def test_a_prefix_function_walks_markers_titles_and_the_end() -> None:

@@ -4,29 +4,46 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich import box
 from rich.table import Table
+
+_SHORT = {
+    "generate + prefix_allowed_tokens_fn": "generate + prefix fn",
+    "generate + ControlLogits": "ControlLogits",
+    "generate, no constraint": "generate, free",
+}
+"""Names of methods for a table of 80 columns; the JSON spells them out."""
 
 
 def decode_table(report: dict[str, Any]) -> Table:
-    """Return the report of `bench_decode`: a row per model, batch and method."""
-    table = Table(header_style="bold", pad_edge=False, caption=_caption(report), caption_justify="left")
-    for heading in ("model", "batch", "method"):
-        table.add_column(heading)
-    # set-up is per request
-    for heading in ("lists/s", "speed-up", "decode only", "passes", "set-up", "mask", "outside model", "MiB"):
-        table.add_column(heading, justify="right")
+    """Return the report of `bench_decode`: a part per model and batch, a row per method; 80 columns wide."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        header_style="bold",
+        pad_edge=False,
+        caption=_caption(report),
+        caption_justify="left",
+    )
+    table.add_column("method", no_wrap=True)
+    rates = ("lists/s", "speed-\nup x", "decode\nonly x", "passes")
+    for heading in (*rates, "set-up\nms", "mask\n%", "outside\nmodel %", "MiB"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    part = None
     for row in report["rows"]:
+        if (row["model"], row["batch"]) != part:
+            part = (row["model"], row["batch"])
+            table.add_section()
+            table.add_row(f"[bold]{row['model']}, batch {row['batch']}")
         table.add_row(
-            row["model"],
-            str(row["batch"]),
-            row["method"],
+            _SHORT.get(row["method"], row["method"].replace("steerec, ", "ours, ")),
             f"{row['lists_per_s']:.2f}",
-            f"{row['speedup']:.2f} x",
-            f"{row['decode_speedup']:.2f} x",
+            f"{row['speedup']:.2f}",
+            f"{row['decode_speedup']:.2f}",
             str(row["forwards"]),
-            f"{1000 * row['setup_seconds'] / row['batch']:.1f} ms",
-            f"{100 * row['mask_share']:.1f} %",
-            f"{100 * row['own_share']:.1f} %",
+            f"{1000 * row['setup_seconds'] / row['batch']:.1f}",  # per request
+            f"{100 * row['mask_share']:.1f}",
+            f"{100 * row['own_share']:.1f}",
             f"{row['rss_mib']:,.0f}",
         )
     return table
