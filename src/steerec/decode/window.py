@@ -103,9 +103,9 @@ class View:
         found: IntArray = leaf_bits_of(trie).nodes(
             self.key, node, lambda: (first + np.flatnonzero(bits.count(low, high))).astype(np.int32)
         )
-        touched = _touched(np.concatenate([self.minus, self.plus]), low, high)
+        touched = np.unique(_holders(trie, node, np.concatenate([self.minus, self.plus]))[1])
         if touched.size:
-            found = _revised(found, first + touched, self.count(low[touched], high[touched]) > 0)
+            found = _revised(found, touched, self.count(trie.low[touched], trie.high[touched]) > 0)
         if len(self.wide) < _KEPT:
             self.wide[node] = found
         return found
@@ -165,42 +165,47 @@ class RankedWindow:
 
     def _wide_children(self, rows: Sequence[int], nodes: Sequence[int]) -> list[IntArray]:
         """Admissible children of nodes that have many: what is kept of them, without those just used up."""
-        trie, found, touched = self._trie, [], []
-        for row, node in zip(rows, nodes, strict=True):
-            view = self._views[row]
-            first, last = int(trie.first_child[node]), int(trie.last_child[node])
-            found.append(view.children(trie, node))
-            touched.append(first + _touched(view.used, trie.low[first:last], trie.high[first:last]))
-        sizes = [len(part) for part in touched]
-        if not any(sizes):
+        trie = self._trie
+        found = [self._views[row].children(trie, node) for row, node in zip(rows, nodes, strict=True)]
+        touched = np.zeros(0, np.int64)
+        for node in set(nodes):
+            places = [place for place, other in enumerate(nodes) if other == node]
+            used = [self._views[rows[place]].used for place in places]
+            owner = np.repeat(places, [len(leaves) for leaves in used])
+            if owner.size:
+                below, child = _holders(trie, node, np.concatenate(used))
+                touched = np.append(touched, owner[below] * trie.num_nodes + child)
+        if not touched.size:
             return found
-        asked = np.concatenate(touched)
-        left = self.counts(np.repeat(rows, sizes), trie.low[asked], trie.high[asked]) > 0
-        alive = np.split(left, np.cumsum(sizes)[:-1])
+        owner, child = np.divmod(np.unique(touched), trie.num_nodes)
+        left = self.counts(np.asarray(rows)[owner], trie.low[child], trie.high[child]) > 0
+        bounds = np.searchsorted(owner, np.arange(len(rows) + 1)).tolist()
         return [
-            _revised(children, part, still) if part.size else children
-            for children, part, still in zip(found, touched, alive, strict=True)
+            _revised(children, child[start:stop], left[start:stop]) if stop > start else children
+            for children, start, stop in zip(found, bounds, bounds[1:], strict=False)
         ]
 
 
-def _touched(leaves: IntArray, low: IntArray, high: IntArray) -> IntArray:
-    """Which of the touching intervals (I,) hold one of some leaves, ascending."""
-    inside = leaves[(leaves >= low[0]) & (leaves < high[-1])].astype(
-        low.dtype
-    )  # of one type: no copy of `low`
-    return np.unique(np.searchsorted(low, inside, side="right") - 1).astype(np.int64)
+def _holders(trie: IntervalTrie, node: int, leaves: IntArray) -> tuple[BoolArray, IntArray]:
+    """Return which leaves (I,) lie below a node, and the children that hold those."""
+    first, last = int(trie.first_child[node]), int(trie.last_child[node])
+    low = trie.low[first:last]
+    below = (leaves >= low[0]) & (leaves < trie.high[last - 1])
+    inside = leaves[below].astype(low.dtype)  # of one type: no copy of `low`
+    return below, first + np.searchsorted(low, inside, side="right") - 1
 
 
 def _revised(found: IntArray, nodes: IntArray, alive: BoolArray) -> IntArray:
     """Take nodes out of ascending `found` where they are not alive, and in where they are."""
     nodes = nodes.astype(found.dtype)
-    place, behind = np.searchsorted(found, nodes), np.searchsorted(found, nodes, side="right")
-    held = behind > place
-    if (held & ~alive).any():
-        found = np.delete(found, place[held & ~alive])
+    place = np.searchsorted(found, nodes)
+    held = np.append(found, -1)[place] == nodes
     if (alive & ~held).any():
         found = np.union1d(found, nodes[alive & ~held])
-    return found
+        place = np.searchsorted(found, nodes)
+    kept = np.ones(len(found), np.bool_)
+    kept[place[held & ~alive]] = False
+    return found[kept]
 
 
 def _counted_children(
