@@ -106,7 +106,7 @@ def test_title_logits_are_the_llamas_plus_logs_of_mean_weights() -> None:
         here = [i for i, form in enumerate(spelled) if form[: len(prefix)] == prefix]
         for token in {spelled[i][len(prefix)] for i in here if len(spelled[i]) > len(prefix)}:
             below = [i for i in here if spelled[i][len(prefix)] == token]
-            if weights.keys() & set(below):
+            if weights.keys() & set(here):
                 mean = [
                     sum(prior[i] * weights.get(i, 1.0) for i in group) / sum(prior[i] for i in group)
                     for group in (below, here)

@@ -256,7 +256,10 @@ class TitleCopyLlamaForCausalLM(CopyLlama):
     def copies(
         self, queries: Tensor, at: Tensor, keys: Tensor, notes: Tensor, visible: Tensor, wanted: Tensor
     ) -> Copies:
-        """Return `A(v) - A(n)` for every child v, with an item of the context below it, of the node n."""
+        """Return `A(v) - A(n)` for the children v of nodes n that have an item of the context below them.
+
+        Children without one (their A is 0) of nodes with many children are left out: see `children_of`.
+        """
         items, place = self.spelling.finished(notes)  # (B, J) each
         index = place[:, None].expand(-1, visible.shape[1], -1)
         seen = visible.gather(2, index) & (items >= 0)[:, None] & wanted[:, :, None]
@@ -276,7 +279,15 @@ class TitleCopyLlamaForCausalLM(CopyLlama):
         query, node = torch.unique_consecutive(pairs // size, return_inverse=True)  # (nodes,), (children,)
         below = _mean_logs(before, step.child, child, len(pairs), listed, weights)
         here = _mean_logs(before, step.here, node[child], len(query), listed, weights)
-        return Copies(pairs // size, pairs % size, below - here[node])
+        copies = Copies(pairs // size, pairs % size, below - here[node])
+        # The other children share what the listed ones lose, so that no invented word profits from it.
+        first = torch.searchsorted(pairs, query * size)  # a child of each node, and so an entry of it
+        entry = torch.zeros(len(pairs), dtype=torch.int64, device=pairs.device)
+        entry = entry.scatter(0, child, torch.arange(len(child), device=pairs.device))[first]
+        owner, token = self.spelling.children_of(at[b[entry], k[entry]])
+        is_listed = torch.isin(query[owner] * size + token, pairs)
+        owner, token = owner[~is_listed], token[~is_listed]
+        return Copies(*map(torch.cat, zip(copies, (query[owner], token, -here[owner]), strict=True)))
 
 
 _LARGEST = 30.0

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from steerec.items.identifier import Identifier
 
 _WORDS, _LINE = 0, 1
+_FEW_CHILDREN = 64
 _MARKERS = 200
 """Positions whose markers are read."""
 
@@ -269,6 +270,18 @@ class SpellingReader(nn.Module):
         child = self.path[items, depth]
         child_items = Interval(self.low[child], self.high[child])
         return Step(self.tokens[items, depth], child_items, Interval(self.low[states], self.high[states]))
+
+    def children_of(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the children of nodes (I,) that have few: the place of each in `states`, and its token.
+
+        Nodes with more than 64 children are left out: what one item loses there is nothing to so many.
+        """
+        first = torch.searchsorted(self.edges, states * self.vocab_size)
+        sizes = torch.searchsorted(self.edges, (states + 1) * self.vocab_size) - first
+        sizes = torch.where(sizes > _FEW_CHILDREN, 0, sizes)
+        owner = torch.repeat_interleave(sizes)
+        place = torch.arange(len(owner), device=states.device) - (sizes.cumsum(0) - sizes)[owner]
+        return owner, self.edges[first[owner] + place] % self.vocab_size
 
     def below_rank(self, values: Tensor) -> Tensor:
         """Return sums of values (N,) of the items before each rank: (N + 1,)."""
