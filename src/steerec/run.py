@@ -375,8 +375,7 @@ def _evaluate(config: RunConfig, folder: Path, part: Part, command: str) -> Repo
 def _draw(folder: Path, report: Report) -> None:
     plot_obedience(report, folder / "obedience.png")
     plot_weights(report.weight_curve, folder / "weights.png")
-    trained = sorted(folder.glob("recommend/*/training/metrics.jsonl"))
-    logs = {path.parent.parent.name: path for path in trained}
+    logs = {path.parts[-3]: path for path in sorted(folder.glob("recommend/*/training/metrics.jsonl"))}
     logs |= {stage: folder / stage / "metrics.jsonl" for stage in ("sft", "align")}
     plot_training(logs, folder / "training.png")
 

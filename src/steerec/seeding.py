@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
 
 
 def derive_seed(seed: int, *parts: int | str) -> int:
@@ -25,6 +28,16 @@ def derive_seed(seed: int, *parts: int | str) -> int:
 def numpy_rng(seed: int, *parts: int | str) -> np.random.Generator:
     """Return a numpy generator of its own for `(seed, *parts)`."""
     return np.random.default_rng(derive_seed(seed, *parts))
+
+
+def shuffled(items: Sequence[T], first: int, size: int, seed: int, *parts: int | str) -> list[T]:
+    """Return `size` items from place `first` of an endless order that is shuffled anew for every epoch."""
+    chosen: list[T] = []
+    while len(chosen) < size:
+        epoch, start = divmod(first + len(chosen), len(items))
+        order = numpy_rng(seed, *parts, epoch).permutation(len(items))
+        chosen += [items[int(i)] for i in order[start : start + size - len(chosen)]]
+    return chosen
 
 
 def torch_generator(seed: int, *parts: int | str) -> torch.Generator:

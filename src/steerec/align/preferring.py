@@ -29,7 +29,7 @@ from steerec.errors import DataError
 from steerec.llm.language_model import LanguageModel
 from steerec.loop import StepOutput, TrainingConfig, TrainingResult, train
 from steerec.progress import progress
-from steerec.seeding import derive_seed, numpy_rng
+from steerec.seeding import derive_seed, numpy_rng, shuffled
 
 STAGE = "preference"
 _CHUNK = 64
@@ -188,12 +188,7 @@ class GroupBatches:
         """Return the next groups of an order that every epoch shuffles anew."""
         config, size = self.config, self.config.prompts_per_batch
         first = (step * config.training.gradient_accumulation_steps + micro) * size
-        chosen = []
-        for place in range(first, first + size):
-            epoch, index = divmod(place, len(self.groups))
-            order = numpy_rng(config.training.seed, STAGE, "order", epoch).permutation(len(self.groups))
-            chosen.append(self.groups[int(order[index])])
-        return self.of(chosen)
+        return self.of(shuffled(self.groups, first, size, config.training.seed, STAGE, "order"))
 
     def of(self, groups: Sequence[Group]) -> PreferenceBatch:
         """Return given groups as a batch."""

@@ -33,7 +33,7 @@ from steerec.config import Config
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.packing import hidden_states
 from steerec.loop import StepOutput, TrainingConfig, TrainingResult, train
-from steerec.seeding import derive_seed, numpy_rng
+from steerec.seeding import derive_seed, shuffled
 
 logger = logging.getLogger("steerec")
 
@@ -152,7 +152,8 @@ class RlBatches:
     def _sample(self, number: int, micro: int) -> RlBatch:
         config, lm = self.config, self.lm
         size = config.prompts_per_step // self.micro_batches
-        asks = self._next_asks(number * config.prompts_per_step + micro * size, size)
+        first = number * config.prompts_per_step + micro * size
+        asks = shuffled(self.asks, first, size, config.training.seed, STAGE, "order")
         split = round(config.free_share * size)
         options: dict[str, Any] = {
             "samples": config.samples,
@@ -167,14 +168,6 @@ class RlBatches:
         ]
         judged = [*self.free(asks[:split], groups[:split]), *self.constrained(asks[split:], groups[split:])]
         return self._judged(asks, groups, judged, split)
-
-    def _next_asks(self, first: int, size: int) -> list[Ask]:
-        chosen = []
-        for place in range(first, first + size):
-            epoch, index = divmod(place, len(self.asks))
-            order = numpy_rng(self.config.training.seed, STAGE, "order", epoch).permutation(len(self.asks))
-            chosen.append(self.asks[int(order[index])])
-        return chosen
 
     def _judged(
         self,

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from steerec.align.credit import Judged
 from steerec.align.distillation import Teaching
 from steerec.align.rewards.own import References, RewardConfig, label_matrix, reward_lists
-from steerec.align.rewards.published import Cases, Task, item_rewards, list_rewards, teacher_ranks
+from steerec.align.rewards.published import (
+    Cases,
+    Task,
+    as_rows,
+    item_rewards,
+    list_rewards,
+    teacher_ranks,
+)
 from steerec.align.rollouts import Ask, Rollout
 from steerec.config import Config
 from steerec.control.control import Control
@@ -135,10 +142,10 @@ class PublishedJudge:
         lists = [rollout.items for group in groups for rollout in group]
         return Cases(
             tasks=[asked[k].task for k in owner],
-            items=_filled([[-1 if item is None else item for item in items] for items in lists]),
+            items=as_rows([[-1 if item is None else item for item in items] for items in lists]),
             lengths=np.array([len(items) for items in lists], np.int64),
             counts=np.array([ask.problem.count for ask in asks], np.int64)[owner],
-            histories=_filled([ask.history for ask in asks])[owner],
+            histories=as_rows([ask.history for ask in asks])[owner],
             targets=np.array([-1 if ask.target is None else ask.target for ask in asks], np.int64)[owner],
             teacher_ranks=ranks[owner],
             members=np.stack([one.members for one in asked])[owner],
@@ -183,14 +190,6 @@ def published_task(request: Request, problem: Problem) -> PublishedTask:
         f"The published rewards know no request like {request.to_json()}. Leave its task out of `tasks`, or "
         "use rewards of our own."
     )
-
-
-def _filled(lists: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """Return lists as rows, filled up with -1."""
-    rows = np.full((len(lists), max(map(len, lists), default=0)), -1, np.int64)
-    for row, items in enumerate(lists):
-        rows[row, : len(items)] = items
-    return rows
 
 
 def make_judge(config: RewardConfig | PublishedRewardConfig, teaching: Teaching) -> Judge:

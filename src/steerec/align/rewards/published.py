@@ -75,6 +75,14 @@ class Cases:
             raise ValueError(f"A list has at least one item; got counts {self.counts.tolist()!r:.80}.")
 
 
+def as_rows(lists: Sequence[Sequence[int]]) -> IntArray:
+    """Return lists of item indices as rows of `Cases`, filled up with -1."""
+    rows = np.full((len(lists), max(map(len, lists), default=0)), -1, dtype=np.int64)
+    for row, items in enumerate(lists):
+        rows[row, : len(items)] = items
+    return rows
+
+
 def teacher_ranks(scores: NDArray[np.floating]) -> IntArray:
     """Return the 0-based rank of every item by descending score, ties by index.
 

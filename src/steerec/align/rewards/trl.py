@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steerec.align.rewards.own import PARTS, References, RewardConfig, earned, label_matrix, reward_lists
-from steerec.align.rewards.published import Cases, list_rewards, teacher_ranks
+from steerec.align.rewards.published import Cases, as_rows, list_rewards, teacher_ranks
 from steerec.control.attribute import attribute_index
 from steerec.control.problem import Problem
 from steerec.control.request import Request, compile_request, wishes
@@ -137,10 +137,10 @@ def published_reward(catalog: Catalog, read: Read, *, teacher: Scores, column: s
                 members[row] = attribute.carrying(category)
         cases = Cases(
             tasks=columns["task"],
-            items=_padded(lists),
+            items=as_rows(lists),
             lengths=np.array([len(items) for items in lists], dtype=np.int64),
             counts=np.array(columns["count"], dtype=np.int64),
-            histories=_padded(columns["history"]),
+            histories=as_rows(columns["history"]),
             targets=np.array(columns["target"], dtype=np.int64),
             teacher_ranks=teacher_ranks(teacher(columns["history"])),
             members=members,
@@ -160,11 +160,3 @@ def _rows(completions: Sequence[Any], columns: Mapping[str, Sequence[Any]]) -> t
 def _text(completion: Any) -> str:
     """Return the text of a completion, or of the last message of a conversation."""
     return completion if isinstance(completion, str) else str(completion[-1]["content"])
-
-
-def _padded(lists: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """Return lists as rows, filled up with -1."""
-    rows = np.full((len(lists), max(map(len, lists), default=0)), -1, dtype=np.int64)
-    for row, items in enumerate(lists):
-        rows[row, : len(items)] = items
-    return rows
