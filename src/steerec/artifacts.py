@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from steerec.config import canonical_json, fingerprint
+from steerec.errors import DataError
 
 MANIFEST = "manifest.json"
 _RECORDED = ("steerec", "torch", "transformers", "numpy", "scipy", "polars")
@@ -109,6 +110,37 @@ def run_stage(
     write_json(manifest, {"key": key, "inputs": inputs, "seconds": round(seconds, 2), **provenance()})
     pending.unlink()
     return StageResult(folder, key, False, seconds)
+
+
+def adopt_stages(source: Path, folder: Path) -> None:
+    """Link the finished stages of another run into a folder that lacks them.
+
+    Whether one of them fits is decided where it would run: `run_stage` replaces it when its key differs.
+    Files are hard links where the file system has them, else copies; no stage writes into a finished file.
+
+    Args:
+        source: folder of a run.
+        folder: folder of the new run; made if absent.
+
+    Raises:
+        DataError: the source holds no finished stage.
+    """
+    finished = [path.parent for path in sorted(Path(source).glob(f"*/{MANIFEST}"))]
+    if not finished:
+        raise DataError(f"{source} holds no finished stage (no */{MANIFEST}). Give the folder of a run.")
+    for stage in finished:
+        target = Path(folder) / stage.name
+        if not target.exists():
+            with atomic_path(target) as temporary:
+                shutil.copytree(stage, temporary, copy_function=_link)
+
+
+def _link(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target
 
 
 def provenance() -> dict[str, Any]:

@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -131,8 +131,17 @@ def show(recipe: str, settings: Setting = None) -> None:
 
 
 @app.command()
-def run(recipe: str, out_folder: OutFolder = None, settings: Setting = None) -> None:
+def run(
+    recipe: str,
+    out_folder: OutFolder = None,
+    settings: Setting = None,
+    base: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN", help="Reuse the finished stages of another run that fit."),
+    ] = None,
+) -> None:
     """Run a recipe; shows validation numbers only (see `eval --test`)."""
+    from steerec.artifacts import adopt_stages
     from steerec.config import override
     from steerec.evaluate.table import render
     from steerec.recipes.catalogue import load_recipe
@@ -140,6 +149,8 @@ def run(recipe: str, out_folder: OutFolder = None, settings: Setting = None) -> 
 
     config = override(load_recipe(recipe), settings or [])
     folder = out_folder or Path("runs") / recipe
+    if base is not None:
+        adopt_stages(base, folder)
     report = run_pipeline(config, folder)
     out.print(render(report))
     out.print(f"\nTest numbers: [bold]steerec eval {folder} --test[/bold] (each look is counted).")
@@ -147,14 +158,22 @@ def run(recipe: str, out_folder: OutFolder = None, settings: Setting = None) -> 
 
 @app.command("eval")
 def evaluate(
-    run_folder: RunFolder,
+    run_folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs; several are compared.")
+    ],
     test: Annotated[bool, typer.Option("--test", help="Look at the test split; counted.")] = False,
     verify: Annotated[
         Path | None, typer.Option(help="Check a certificate, or a file with a list of them, anew.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a finished run, or re-check certificates against its catalogue."""
+    """Evaluate a finished run, compare several, or re-check certificates against a run's catalogue."""
+    run_folder = run_folders[0]
+    if len(run_folders) > 1:
+        if verify is not None or as_json:
+            raise ConfigError("--verify and --json go with one run: give one folder, or leave them out.")
+        _compare(run_folders, "test" if test else "valid")
+        return
     if verify is not None:
         if test or as_json:
             raise ConfigError("--verify re-checks a file and evaluates nothing: leave --test and --json out.")
@@ -168,6 +187,15 @@ def evaluate(
         print(report.model_dump_json(by_alias=True, indent=2))
     else:
         out.print(render(report))
+
+
+def _compare(run_folders: list[Path], part: Literal["valid", "test"]) -> None:
+    from steerec.evaluate.contest import contest_tables
+    from steerec.run import contest
+
+    runs = contest(run_folders, part)
+    for table in contest_tables(runs, list(runs.seeds)[:2]):
+        out.print(table)
 
 
 def _verify(run_folder: Path, file: Path) -> None:

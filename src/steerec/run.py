@@ -7,7 +7,7 @@ depends on has changed; a killed one goes on where it stopped. `run` looks at va
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,18 +15,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from steerec.align.dispatch import align
 from steerec.align.distillation import Teaching
-from steerec.align.preferring import PreferenceConfig, prefer
-from steerec.align.rewards.judge import make_judge
-from steerec.align.rl import RlConfig, reinforce, warn_if_hopeless
-from steerec.align.rollouts import Ask, read_asks
-from steerec.align.sft import SftConfig, fine_tune
+from steerec.align.sft import fine_tune
 from steerec.artifacts import StageResult, read_json, run_stage, write_json
 from steerec.data.source import SOURCES, load_source
 from steerec.data.split import Split, make_split
 from steerec.decode.validation import PlainValidation
 from steerec.decode.weight import choose_weights
 from steerec.errors import SteerecError
+from steerec.evaluate.contest import Contest, pool_labels
 from steerec.evaluate.control import FreeValidation, load_cases
 from steerec.evaluate.looks import count_look
 from steerec.evaluate.plots import plot_obedience, plot_training, plot_weights
@@ -51,6 +49,8 @@ from steerec.understand.keyword import KeywordReader
 logger = logging.getLogger("steerec")
 
 Part = Literal["valid", "test"]
+VALUES = "values.parquet"
+"""What each point and request of an evaluation gave, in the evaluation's folder."""
 Build = Callable[[Path], None]
 _CROSSFIT = "crossfit"
 _SPECTRUM_WIDTH = 128
@@ -245,34 +245,11 @@ def align_language_model(
             "evaluate": lambda trained: plain(trained) | free(trained),
             "sample": plain.samples,
         }
-        if isinstance(settings, SftConfig):
-            tuned, _ = fine_tune(lm, table, settings, out, teacher=teaching, select="ndcg@10", **options)
-        else:
-            longest, tasks = settings.max_prompt_tokens, settings.tasks
-            asks = read_asks(lm, table, split.catalog, max_prompt_tokens=longest, tasks=tasks)
-            tuned = _align(lm, asks, settings, out, teaching, select=settings.select, **options)
+        tuned = align(lm, table, settings, out, teaching=teaching, **options)
         tuned.save_pretrained(out / "model")
 
     inputs = {"model": model.key, "rows": rows.key, "align": settings, "seed": config.seed}
-    module = {"sft": "sft", "rl": "rl", "preference": "preferring"}[settings.kind]
-    return _stage(folder, "align", f"steerec.align.{module}", inputs, build)
-
-
-def _align(
-    lm: LanguageModel,
-    asks: list[Ask],
-    settings: RlConfig | PreferenceConfig,
-    out: Path,
-    teaching: Teaching,
-    **options: Any,
-) -> LanguageModel:
-    if isinstance(settings, PreferenceConfig):
-        judge = make_judge(settings.reward, teaching)
-        return prefer(lm, asks, settings, out, judge=judge, **options)[0]
-    free, constrained = (make_judge(r, teaching) for r in (settings.free_reward, settings.constrained_reward))
-    tuned, result = reinforce(lm, asks, settings, out, free=free, constrained=constrained, **options)
-    write_json(out / "warnings.json", warn_if_hopeless(result.history))
-    return tuned
+    return _stage(folder, "align", "steerec.align.dispatch", inputs, build)
 
 
 def weigh_teacher(config: RunConfig, folder: Path, model: StageResult) -> StageResult:
@@ -330,7 +307,7 @@ def evaluate(folder: Path, part: Part, *, command: str | None = None) -> Report:
     said = command or f"steerec eval {folder}" + (" --test" if part == "test" else "")
 
     def build(out: Path) -> None:
-        _evaluate(config, folder, part, said).save(out / "report.json")
+        _evaluate(config, folder, part, said, out)
 
     stages = ("data", "recommend", "requests", "sft", "align", "decode")
     manifests = {name: folder / name / "manifest.json" for name in stages}
@@ -343,7 +320,27 @@ def evaluate(folder: Path, part: Part, *, command: str | None = None) -> Report:
     return report
 
 
-def _evaluate(config: RunConfig, folder: Path, part: Part, command: str) -> Report:
+def contest(folders: Sequence[Path], part: Part) -> Contest:
+    """Put finished runs into one table, each evaluated first where it was not yet.
+
+    Args:
+        folders: finished runs on one split.
+        part: "valid" or "test"; every run that has not seen test yet counts a look.
+
+    Raises:
+        SteerecError: a folder is no finished run, or the runs' splits or requests differ.
+    """
+    for folder in folders:
+        evaluate(folder, part)
+    stages = [read_json(folder / "requests" / "manifest.json")["key"] for folder in folders]
+    if len(set(stages)) > 1:
+        raise SteerecError("These runs answered different points or requests: start one `--from` the other.")
+    labels = pool_labels([read_json(folder / "config.json") for folder in folders])
+    values = [pl.read_parquet(folder / f"evaluate-{part}" / VALUES) for folder in folders]
+    return Contest(list(zip(labels, values, strict=True)))
+
+
+def _evaluate(config: RunConfig, folder: Path, part: Part, command: str, out: Path) -> None:
     split, panel, serving = _split(folder), _panel(folder), read_json(folder / SERVING)
     lm = before = None
     if serving["language_model"] is not None:
@@ -369,7 +366,9 @@ def _evaluate(config: RunConfig, folder: Path, part: Part, command: str) -> Repo
     session = Session(contestants, part, cases, config.evaluation)
     session.evaluate()
     curve = read_json(folder / "decode" / "weights.json")["curve"] if lm is not None else []
-    return session.report(looks=looks, command=command, weight_curve=curve, dataset=config.data.source)
+    report = session.report(looks=looks, command=command, weight_curve=curve, dataset=config.data.source)
+    session.values.save(out / VALUES)
+    report.save(out / "report.json")
 
 
 def _draw(folder: Path, report: Report) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from steerec.align.preferring import PreferenceConfig
-from steerec.align.rl import RlConfig
+from steerec.align.rl_config import RlConfig
 from steerec.align.sft import SftConfig
 from steerec.config import Config
 from steerec.decode.weight import DecodeConfig

@@ -17,7 +17,9 @@ from steerec.align.credit import Judged
 from steerec.align.critic import ActorCritic, CriticConfig
 from steerec.align.objectives import Objective
 from steerec.align.policy import lay_out
-from steerec.align.rl import RlBatches, RlConfig, reinforce, rl_step, warn_if_hopeless
+from steerec.align.rl import reinforce, rl_step, warn_if_hopeless
+from steerec.align.rl_batches import RlBatches
+from steerec.align.rl_config import RlConfig
 from steerec.align.rollouts import Ask, Rollout, read_asks, roll_constrained
 from steerec.control.request import Request
 from steerec.llm.language_model import LanguageModel

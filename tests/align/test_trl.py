@@ -20,7 +20,7 @@ from steerec.align.examples import encode_rows
 from steerec.align.objectives import Objective, surrogate
 from steerec.align.policy import lay_out, say
 from steerec.align.preferring import PreferenceBatch, PreferenceConfig, preference_step, sample_groups
-from steerec.align.rl import RlConfig
+from steerec.align.rl_config import RlConfig
 from steerec.align.rollouts import Ask, Rollout, read_asks
 from steerec.align.sft import SftBatches, SftConfig, sft_step
 from steerec.control.request import Request

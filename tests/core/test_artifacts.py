@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from steerec.artifacts import atomic_path, file_sha256, read_json, run_stage, source_sha256, write_json
+from steerec.artifacts import (
+    adopt_stages,
+    atomic_path,
+    file_sha256,
+    read_json,
+    run_stage,
+    source_sha256,
+    write_json,
+)
+from steerec.errors import DataError
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -78,3 +87,18 @@ def test_a_killed_stage_keeps_its_files_for_the_same_inputs_only(tmp_path: Path)
 def test_source_hash_follows_imports() -> None:
     assert source_sha256("steerec.seeding") != source_sha256("steerec.artifacts")
     assert source_sha256("steerec.seeding") == source_sha256("steerec.seeding")
+
+
+def test_a_run_takes_the_finished_stages_of_another_and_leaves_its_own(tmp_path: Path) -> None:
+    for name in ("data", "sft"):
+        (tmp_path / "one" / name).mkdir(parents=True)
+        (tmp_path / "one" / name / "weights").write_text(name)
+    write_json(tmp_path / "one" / "data" / "manifest.json", {"key": "k"})  # sft is unfinished
+    adopt_stages(tmp_path / "one", tmp_path / "two")
+    assert [p.name for p in (tmp_path / "two").iterdir()] == ["data"]
+    write_json(tmp_path / "two" / "data" / "manifest.json", {"key": "changed"})
+    assert read_json(tmp_path / "one" / "data" / "manifest.json") == {"key": "k"}
+    adopt_stages(tmp_path / "one", tmp_path / "two")
+    assert read_json(tmp_path / "two" / "data" / "manifest.json") == {"key": "changed"}
+    with pytest.raises(DataError, match="no finished stage"):
+        adopt_stages(tmp_path / "nowhere", tmp_path / "three")

@@ -78,3 +78,19 @@ def test_typed_control_tokens_stay_words() -> None:
     assert not special & set(ids)
     assert all(i < lm.identifier.marker(1)[0] for i in ids)
     assert lm.tokenizer.decode(ids) == typed
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("Give me 12 films, at least 5 comedies.", ["Give me", 12, " films, at least", 5, " comedies."]),
+        ("10 films of 1990-1999, please", [10, " films of 1990-1999, please"]),
+        ("30% or 30 % or 1/3 or 2.5 or x5 or 99", ["30% or 30 % or 1/3 or 2.5 or x5 or 99"]),
+        ("Only 'Heat 3 (1995)' and 7", ["Only ", -9, " and", 7]),
+        ("9 and 3, 4.", [9, " and", 3, ",", 4, "."]),
+    ],
+)
+def test_whole_numbers_that_stand_alone_become_places(words: str, expected: list[object]) -> None:
+    places = {str(number): number for number in range(1, 51)}
+    pieces = encode_words(lambda text: [text], words, {"Heat 3 (1995)": -9}, places)  # type: ignore[list-item]
+    assert pieces == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,10 @@ WORDS = "Recommend 3 films."
 def test_an_atomic_prompt_is_frame_history_words_frame() -> None:
     lm = tiny()
     prompt = lm.encode_prompt([4, 1], WORDS, 3)
-    assert lm.tokenizer.decode(prompt) == f"<|user|><|item:4|><|item:1|>{WORDS}<|assistant|>"
+    words = WORDS.replace(" 3", "<|3|>")  # a number of places is the token of that place
+    assert lm.tokenizer.decode(prompt) == f"<|user|><|item:4|><|item:1|>{words}<|assistant|>"
+    plain = dataclasses.replace(lm, reads_numbers=False)
+    assert lm.tokenizer.decode(plain.encode_prompt([], WORDS, 3)) == f"<|user|>{WORDS}<|assistant|>"
 
 
 def test_a_title_prompt_is_readable() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steerec.align.rl import RlConfig
+from steerec.align.rl_config import RlConfig
 from steerec.align.sft import SftConfig
 from steerec.llm.smollm2 import SmolLM2Config
 from steerec.llm.tiny import TinyConfig

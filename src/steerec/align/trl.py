@@ -33,7 +33,8 @@ from steerec.align.examples import encode_rows
 from steerec.align.objectives import Objective
 from steerec.align.preferring import Group, PreferenceConfig
 from steerec.align.rewards.judge import Judge
-from steerec.align.rl import STAGE, RlConfig
+from steerec.align.rl_batches import STAGE
+from steerec.align.rl_config import RlConfig
 from steerec.align.rollouts import Ask, Rollout, roll_constrained, roll_free
 from steerec.align.sft import SftConfig
 from steerec.errors import ConfigError

@@ -29,7 +29,9 @@ from rich.table import Table
 
 from steerec.align.credit import Judged
 from steerec.align.objectives import Objective
-from steerec.align.rl import RlBatches, RlConfig, rl_step
+from steerec.align.rl import rl_step
+from steerec.align.rl_batches import RlBatches
+from steerec.align.rl_config import RlConfig
 from steerec.align.rollouts import Ask, Rollout, read_asks, roll_free
 from steerec.align.sft import SftBatches, SftConfig, sft_step
 from steerec.align.trl import trl_grpo, trl_sft

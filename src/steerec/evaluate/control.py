@@ -154,9 +154,8 @@ def control_metrics(
             that obeying costs; None leaves `accuracy_cost@10` out.
         suffix: ":unseen" for phrasings nobody trained on, "" otherwise.
     """
-    judged = [judge(case, answer) for case, answer in zip(cases, answers, strict=True)]
     users = np.array([case.point.user for case in cases])
-    values = {name: np.array([one[name] for one in judged]) for name in judged[0]}
+    values = judged_values(cases, answers)
     if plain is not None:
         values["accuracy_cost@10"] = np.asarray(plain) - values["ndcg@10:control"]
     # Requests for a random category are counted apart, under their kind: nobody asks for what he dislikes.
@@ -167,6 +166,14 @@ def control_metrics(
         of_kind = np.array([_kind(case) == kind for case in cases])
         metrics[f"control_satisfaction@k:kind:{kind}"] = mean_interval(obeyed[of_kind], users[of_kind])
     return {name + suffix: Metric.of(one) for name, one in metrics.items() if one.n}
+
+
+def judged_values(
+    cases: Sequence[Case], answers: Sequence[Sequence[int | None]]
+) -> dict[str, NDArray[np.float64]]:
+    """Return metric name -> (number of cases,) values of `judge`."""
+    judged = [judge(case, answer) for case, answer in zip(cases, answers, strict=True)]
+    return {name: np.array([one[name] for one in judged]) for name in judged[0]}
 
 
 def _kind(case: Case) -> str:

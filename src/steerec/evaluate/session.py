@@ -29,6 +29,7 @@ from steerec.evaluate.interval import paired_difference
 from steerec.evaluate.oracle import violations
 from steerec.evaluate.ranking import ranking_metrics, ranks_by_lists, ranks_by_scores, seed_means
 from steerec.evaluate.report import Comparison, Facts, Metric, Report, Row, in_order
+from steerec.evaluate.values import ValueTable
 from steerec.llm.language_model import LanguageModel
 from steerec.metrics.names import rank_metric
 from steerec.metrics.ranking import ndcg
@@ -88,6 +89,8 @@ class Session:
         self.ranks: dict[str, list[NDArray[np.float64]]] = {}
         """Row name -> one (P,) array of plain ranks per seed."""
         self.oracle: dict[str, int] = {}
+        self.values = ValueTable()
+        """What each point and each request gave, for comparisons between runs."""
         self._table = {row["item_id"]: row for row in self.split.catalog.frame.to_dicts()}
 
     def evaluate(self) -> None:
@@ -184,6 +187,7 @@ class Session:
         plain: Lists | None = None,
     ) -> None:
         self.ranks[name] = list(ranks)
+        self.values.add_points(name, self.points, self._gain(name))
         metrics = ranking_metrics(ranks, self.users)
         if plain is not None:
             metrics |= self._plain_errors(plain)
@@ -210,6 +214,7 @@ class Session:
         metrics: dict[str, Metric] = {}
         for words, lists in answers.items():
             metrics |= control_metrics(self.cases, lists, plain, suffix=_SUFFIX[words])
+            self.values.add_answers(name, self.cases, lists, suffix=_SUFFIX[words])
         return metrics
 
     def _plain_errors(self, lists: Lists) -> dict[str, Metric]:

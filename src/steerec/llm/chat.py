@@ -7,6 +7,7 @@ apart and concatenated, never re-tokenised, so training rows, tries and prompts 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -109,24 +110,43 @@ def plain_encoder(tokenizer: Tokenizer) -> Callable[[str], list[int]]:
     return encode
 
 
-def encode_words(encode: Callable[[str], list[int]], words: str, mentions: Mapping[str, int]) -> list[int]:
-    """Tokenise an instruction, quoted item names becoming the items' own tokens.
+def encode_words(
+    encode: Callable[[str], list[int]],
+    words: str,
+    mentions: Mapping[str, int],
+    numbers: Mapping[str, int] | None = None,
+) -> list[int]:
+    """Tokenise an instruction, quoted item names becoming the items' own tokens, numbers those of places.
 
     Args:
         encode: token ids of a text, none of them special.
         words: what a person asks, for example `Only from 'Fargo (1996)' and 'Heat (1995)', please.`
         mentions: display name -> token id; empty where items are spelled by their titles anyway.
+        numbers: numeral -> token id; numerals that it lacks, and those within years, fractions and
+            decimals, are spelled.
 
     Returns:
-        Token ids; text between mentions is tokenised piece by piece, the quotes are dropped.
+        Token ids; text between mentions is tokenised piece by piece, the quotes are dropped, as is the
+        blank before a number.
     """
+    known = _quoted(words, mentions)
+    found = [(left, right, mentions[name]) for left, right, name in known]
+    for match in _NUMERAL.finditer(words) if numbers else ():
+        token = (numbers or {}).get(match[1])
+        apart = all(right <= match.start() or match.end() <= left for left, right, _ in known)
+        if token is not None and apart:
+            found.append((match.start(), match.end(), token))
     ids: list[int] = []
     start = 0
-    for left, right, name in _quoted(words, mentions):
+    for left, right, token in sorted(found):
         ids += encode(words[start:left]) if left > start else []
-        ids.append(mentions[name])
+        ids.append(token)
         start = right
     return ids + (encode(words[start:]) if start < len(words) else [])
+
+
+_NUMERAL = re.compile(r" ?(?<![\w.,/])(\d+)(?![\w/]| ?%|[.,]\d)")
+"""A whole number that stands by itself, with the blank before it."""
 
 
 def _quoted(words: str, names: Mapping[str, int]) -> list[tuple[int, int, str]]:

@@ -14,7 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from steerec.artifacts import read_json, write_json
 from steerec.errors import RequestError, SourceError
-from steerec.items.identifier import Identifier, identifier_from_dict
+from steerec.items.identifier import AtomicIdentifier, Identifier, identifier_from_dict
 from steerec.llm import copy_llama  # noqa: F401  (registers the tiny model's class with transformers)
 from steerec.llm.chat import Frame, Tokenizer, encode_words, plain_encoder, read_frame
 
@@ -41,6 +41,8 @@ class LanguageModel:
         max_history: most recent items of a history that a prompt shows.
         max_context: positions used, at most those of the model.
         displays: N display names; with atomic items, a quoted name in an instruction is read as the item.
+        reads_numbers: whether, with atomic items, a number in an instruction is the token of that place of a
+            list, so that "ten films" and the tenth line say the same.
     """
 
     model: PreTrainedModel
@@ -50,6 +52,7 @@ class LanguageModel:
     max_history: int
     max_context: int
     displays: tuple[str, ...] = ()
+    reads_numbers: bool = False
 
     @cached_property
     def frame(self) -> Frame:
@@ -88,6 +91,13 @@ class LanguageModel:
             return {}
         # Works listed twice share a name; the first is the one that a name means.
         return {name: self.identifier.spell(i)[0][0] for i, name in reversed(list(enumerate(self.displays)))}
+
+    @cached_property
+    def _numbers(self) -> Mapping[str, int]:
+        if not self.reads_numbers or not isinstance(self.identifier, AtomicIdentifier):
+            return {}
+        places = range(1, self.identifier.num_slots + 1)
+        return {str(place): self.identifier.marker(place)[0] for place in places}
 
     @cached_property
     def _headers(self) -> tuple[list[int], list[int]]:
@@ -155,7 +165,7 @@ class LanguageModel:
 
     def encode_words(self, words: str) -> list[int]:
         """Return the token ids of words; with atomic items, quoted display names become item tokens."""
-        return encode_words(plain_encoder(self.tokenizer), words, self._mentions)
+        return encode_words(plain_encoder(self.tokenizer), words, self._mentions, self._numbers)
 
     def encode_answer(self, items: Sequence[int]) -> list[int]:
         """Return the token ids of a list, ended by the end token."""
@@ -176,7 +186,7 @@ class LanguageModel:
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        fields = ("name", "max_history", "max_context", "displays")
+        fields = ("name", "max_history", "max_context", "displays", "reads_numbers")
         values = {name: getattr(self, name) for name in fields} | {"identifier": self.identifier.to_dict()}
         write_json(folder / _MANIFEST, values)
 

@@ -98,6 +98,10 @@ def build_tiny(
         first = identifier.first_item_id
         with torch.no_grad():
             model.get_input_embeddings().weight[first : first + len(vectors)] = torch.from_numpy(vectors)
+    if isinstance(identifier, AtomicIdentifier):
+        first, vectors = identifier.first_slot_id, number_vectors(config)
+        with torch.no_grad():
+            model.get_input_embeddings().weight[first : first + len(vectors)] = torch.from_numpy(vectors)
     if isinstance(model, TitleCopyLlamaForCausalLM):
         popularity = np.log(np.asarray(catalog.popularity, np.float32) + 0.5)
         with torch.no_grad():
@@ -110,7 +114,32 @@ def build_tiny(
         max_history=config.max_history,
         max_context=config.context_length,
         displays=catalog.displays,
+        reads_numbers=True,
     )
+
+
+def number_vectors(config: TinyConfig) -> NDArray[np.float32]:
+    """Return what the tokens of places start from: waves of many lengths, so that near numbers are alike.
+
+    Large language models come to represent numbers so by themselves (Zhou et al. 2024, arXiv 2406.03445,
+    "Pre-trained Large Language Models Use Fourier Features to Compute Addition"). A length that is never
+    asked for in training then lies between those that are.
+
+    Args:
+        config: number of slots, width D, and standard deviation.
+
+    Returns:
+        (num_slots, D) float32.
+    """
+    number = np.arange(1, config.num_slots + 1)[:, None]
+    half = (config.hidden_size + 1) // 2
+    length = np.geomspace(_SHORTEST_WAVE, 4 * config.num_slots, half)[None, :]
+    angle = 2 * np.pi * number / length  # (num_slots, D / 2)
+    waves = np.concatenate([np.cos(angle), np.sin(angle)], axis=1)[:, : config.hidden_size]
+    return np.asarray(waves * np.sqrt(2.0) * config.vector_range, np.float32)
+
+
+_SHORTEST_WAVE = 2.5
 
 
 def build_tokenizer(texts: Iterable[str], config: TinyConfig) -> PreTrainedTokenizerFast:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from steerec.align.objectives import Objective
 from steerec.align.preferring import PreferenceConfig
 from steerec.align.rewards.own import RewardConfig
-from steerec.align.rl import RlConfig
+from steerec.align.rl_config import RlConfig
 from steerec.loop import TrainingConfig
 from steerec.recipes.controllable import PAPER, tiny
 from steerec.run_config import RunConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from steerec.align.critic import CriticConfig
 from steerec.align.objectives import Objective
 from steerec.align.rewards.judge import PublishedRewardConfig
-from steerec.align.rl import RlConfig
+from steerec.align.rl_config import RlConfig
 from steerec.instruct.mixture import CategorySources, MixtureConfig
 from steerec.llm.lora import LoraConfig
 from steerec.llm.smollm2 import SmolLM2Config

@@ -36,6 +36,16 @@ Judge = Callable[[Sequence[Ask], Sequence[Sequence[Rollout]]], Sequence[Sequence
 """Asks and the lists sampled for each -> what each list is worth."""
 
 
+AskedScores = Callable[[Sequence[Ask]], NDArray[np.float32]]
+"""Asks -> (B, N) what the teacher thinks of every item, in nats, the wishes of each request added."""
+
+
+def asked_scores(teaching: Teaching, asks: Sequence[Ask]) -> NDArray[np.float32]:
+    """Return (B, N) a teacher's scores in nats for each ask, the wishes of its request added."""
+    scores = teaching.scores([ask.history for ask in asks], [ask.user for ask in asks])
+    return scores + np.stack([wishes(ask.request, teaching.catalog) for ask in asks]).astype(np.float32)
+
+
 class ListJudge:
     """Says what each sampled list is worth under its own request."""
 
@@ -76,10 +86,7 @@ class ListJudge:
     def _scores(self, asks: Sequence[Ask]) -> Sequence[NDArray[np.float32] | None]:
         if not self.config.regret or not asks:
             return [None] * len(asks)
-        scores = self.teaching.scores([ask.history for ask in asks], [ask.user for ask in asks])  # (B, N)
-        return [
-            row + wishes(ask.request, self.teaching.catalog) for row, ask in zip(scores, asks, strict=True)
-        ]
+        return list(asked_scores(self.teaching, asks))
 
 
 class PublishedRewardConfig(Config):
