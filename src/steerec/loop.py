@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from steerec.artifacts import atomic_path, read_json, write_json
 from steerec.config import Config
+from steerec.hardware import has_bf16
 from steerec.progress import Bar, clock, progress
 from steerec.seeding import derive_seed
 
@@ -59,7 +60,8 @@ class TrainingConfig(Config):
     gradient_accumulation_steps: pydantic.PositiveInt = 1
     """Micro-batches per optimiser step."""
     bf16: bool = False
-    """Run the forward pass under bfloat16 autocast; weights stay float32."""
+    """Run the forward pass under bfloat16 autocast where the processor has such arithmetic; weights stay
+    float32. Elsewhere everything is float32, which is many times faster there than imitating it."""
     logging_steps: pydantic.PositiveInt = 10
     """Steps between lines in metrics.jsonl."""
     eval_steps: pydantic.PositiveInt | None = None
@@ -179,6 +181,9 @@ class _Run:
         self.log = folder / "metrics.jsonl"
         self.tokens, self.clock_start = 0, time.monotonic()
         self.rank, self.processes = _place()
+        self.bf16 = config.bf16 and has_bf16(self.device)
+        if config.bf16 and not self.bf16:
+            logger.info("%s: this processor has no bfloat16 arithmetic, so float32 is used", stage)
         folder.mkdir(parents=True, exist_ok=True)
 
     def optimise(
@@ -197,7 +202,7 @@ class _Run:
         sums = {"loss": 0.0, "weight": 0.0, "tokens": 0.0}
         for micro in range(self.rank, config.gradient_accumulation_steps, self.processes):
             torch.manual_seed(derive_seed(config.seed, self.stage, step, micro))
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.bf16):
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
                 output = step_fn(self.model, batches(step, micro))
             output.loss_sum.backward()  # type: ignore[no-untyped-call]
             found = {"loss": float(output.loss_sum.detach()), "weight": output.weight}

@@ -191,3 +191,14 @@ def test_settings_that_cannot_be_are_refused() -> None:
         config(training={"gradient_accumulation_steps": 3})
     with pytest.raises(ValueError, match="save_steps is 3"):
         config(training={"save_steps": 3}, updates_per_rollout=2)
+
+
+def test_an_untrained_critic_stays_a_random_baseline_as_published(tmp_path: Path) -> None:
+    lm, asks = make()
+    settings = config(free_share=0.0, critic=CriticConfig(trained=False), training={"max_steps": 2})
+    actor = ActorCritic(lm.model, CriticConfig(trained=False), seed=settings.training.seed)
+    assert actor.value_head[-1].weight.abs().sum() > 0
+    before = copy.deepcopy(lm.model.state_dict())
+    reinforce(lm, asks, settings, tmp_path, free=wants, constrained=wants)
+    assert any(not torch.equal(value, before[name]) for name, value in lm.model.state_dict().items())
+    assert not any(p.requires_grad for p in actor.value_head.parameters())

@@ -37,6 +37,9 @@ class CriticConfig(Config):
     """Reward lost per nat by which a decision is likelier than under the reference."""
     whiten_rewards: bool = True
     """Whether rewards are divided by their standard deviation."""
+    trained: bool = True
+    """Whether the head learns. The published code left it out of the optimiser, at its random start: False
+    does the same, to measure what that costs."""
 
 
 class ActorCritic(nn.Module):
@@ -48,7 +51,7 @@ class ActorCritic(nn.Module):
         Args:
             policy: a Hugging Face causal model.
             config: settings.
-            seed: of the head's first weights; its last layer starts at 0, so that values do.
+            seed: of the head's first weights; the last layer of one that learns starts at 0, so values do.
         """
         super().__init__()
         self.policy = policy
@@ -57,8 +60,10 @@ class ActorCritic(nn.Module):
             torch.manual_seed(seed)
             last = nn.Linear(config.width, 1)
             self.value_head = nn.Sequential(nn.Linear(width, config.width), nn.GELU(), last)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        if config.trained:
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+        self.value_head.requires_grad_(config.trained)
         self.value_head.to(next(policy.parameters()).device)
 
     def values(self, states: Tensor, decisions: Decisions) -> Tensor:

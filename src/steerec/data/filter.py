@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import NamedTuple
 
 import polars as pl
@@ -25,7 +26,7 @@ class Filtered(NamedTuple):
 
 def run_funnel(frame: pl.DataFrame, catalog: Catalog, options: ImportOptions) -> Filtered:
     """Apply the filters that the options ask for, in this order: invalid rows, unknown items, rating,
-    duplicates, core.
+    duplicates, number of users, core.
 
     Raises:
         DataError: rows or items that the options do not allow to drop are wrong, or nothing is left.
@@ -56,6 +57,8 @@ def run_funnel(frame: pl.DataFrame, catalog: Catalog, options: ImportOptions) ->
         frame = step(
             f"only the {options.duplicates} of (user, item)", _distinct(frame, options), "duplicates="
         )
+    if options.num_users is not None:
+        frame = step(f"{options.num_users:,} users kept", _some_users(frame, options.num_users), "num_users=")
     rounds = 0
     if max(options.user_core, options.item_core) > 1:
         frame, rounds = core_of(frame, options.user_core, options.item_core)
@@ -89,6 +92,23 @@ def _drop_invalid(frame: pl.DataFrame, options: ImportOptions) -> pl.DataFrame:
             "columns, or drop these rows with drop_invalid=True."
         )
     return frame.filter(~pl.any_horizontal(*checks.values()))
+
+
+def _some_users(frame: pl.DataFrame, number: int) -> pl.DataFrame:
+    """Keep the users whose ids hash lowest: the same ones in every order of the file and on every machine."""
+    users = sorted(frame["user_id"].unique(), key=lambda user: sha256(str(user).encode()).digest())
+    return frame.filter(pl.col("user_id").is_in(users[:number]))
+
+
+def frequent_labels(items: pl.DataFrame, least: int) -> pl.DataFrame:
+    """Drop from every list column of text the labels that fewer than `least` rows carry."""
+    for name, kind in items.schema.items():
+        if kind == pl.List(pl.String):
+            labels = items.select(pl.col(name).list.unique().explode().alias("label"))
+            counts = labels.drop_nulls().group_by("label").len()
+            kept = counts.filter(pl.col("len") >= least)["label"].to_list()
+            items = items.with_columns(pl.col(name).list.eval(pl.element().filter(pl.element().is_in(kept))))
+    return items
 
 
 def _distinct(frame: pl.DataFrame, options: ImportOptions) -> pl.DataFrame:

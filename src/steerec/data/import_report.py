@@ -50,12 +50,16 @@ class ImportOptions(Config):
     """Of several different rows of the item table with one id: refuse the table, or take the first."""
     min_rating: float | None = None
     """Drop rows rated lower than this; rows without a rating too."""
+    num_users: int | None = pydantic.Field(default=None, ge=1)
+    """Keep that many users, always the same ones: those whose ids have the lowest SHA-256."""
     user_core: int = pydantic.Field(default=0, ge=0)
     """Least interactions of a user (iterative core)."""
     item_core: int = pydantic.Field(default=0, ge=0)
     """Least interactions of an item (iterative core)."""
     only_items_in_log: bool = False
     """Leave items without any interaction out of the catalogue."""
+    least_label_items: int = pydantic.Field(default=0, ge=0)
+    """Drop labels of list columns (categories) that fewer items of the whole table carry."""
 
 
 class ImportReport(Config):

@@ -15,7 +15,7 @@ from steerec.data import field, movielens
 from steerec.data.attribute import Attributes, read_attributes
 from steerec.data.catalog import Catalog
 from steerec.data.dataset import INTERACTIONS, Dataset
-from steerec.data.filter import run_funnel
+from steerec.data.filter import frequent_labels, run_funnel
 from steerec.data.import_report import ImportOptions, ImportReport, import_options
 from steerec.data.integrity import check_integrity
 from steerec.data.moment import read_moments
@@ -245,7 +245,10 @@ def assemble(
         DataError: the log or the table cannot be used as it is, or nothing is left of the log.
     """
     noun = options.noun or "items"
-    catalog = Catalog.from_frame(items.frame, types=items.types, noun=noun)
+    table = items.frame
+    if options.least_label_items:
+        table = frequent_labels(table, options.least_label_items)
+    catalog = Catalog.from_frame(table, types=items.types, noun=noun)
     frame, funnel, rounds = run_funnel(log.frame, catalog, options)
     if options.only_items_in_log:
         kept = catalog.frame.filter(pl.col("item_id").is_in(frame["item_id"].unique().implode()))

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from steerec.config import Config
 from steerec.errors import ConfigError, did_you_mean
+from steerec.instruct.selection import PickConfig
 
 TASK_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
@@ -95,6 +96,8 @@ class MixtureConfig(Config):
     """Length of the teacher's list stored for distillation, `teacher_top`; 0 stores none."""
     chunk_rows: int = Field(512, ge=1)
     """Rows scored by the teacher at a time."""
+    pick: PickConfig | None = None
+    """Keep a few of the training rows; None keeps all."""
 
     @field_validator("weights")
     @classmethod

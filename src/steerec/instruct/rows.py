@@ -34,6 +34,7 @@ from steerec.instruct.labels import (
 from steerec.instruct.mixture import MixtureConfig
 from steerec.instruct.moment import CHAT, Moment, Moments, Part
 from steerec.instruct.row_file import PHRASING, SCHEMA, Row, RowsReport, Tally, row_frame, rows_report
+from steerec.instruct.selection import pick_rows
 from steerec.instruct.tasks import TASKS, Draft
 from steerec.progress import progress
 
@@ -94,6 +95,8 @@ def build_rows(
             frames.append(row_frame(finished, split, config, part, teacher))
             bar.advance(len(numbers))
     table = pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
+    if config.pick is not None and part == "train":
+        table = pick_rows(table, config.pick, config.seed)
     with atomic_path(Path(folder) / f"{part}.parquet") as temporary:
         table.write_parquet(temporary)
     report = rows_report(table, maker.tally, split, config, part, teacher, memorisation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from steerec.align.all_actions import AllActionsConfig
 from steerec.align.objectives import Objective
 from steerec.align.preferring import PreferenceConfig
 from steerec.align.rewards.own import RewardConfig
@@ -40,6 +41,38 @@ def tiny_grpo() -> RunConfig:
             objective=Objective(aggregation="sequence", kl_weight=0.02),
             free_reward=RewardConfig(satisfaction=1, gap=1, ranking=0.5, regret=0, place=1),
             constrained_reward=RewardConfig(satisfaction=0, gap=0, ranking=1, regret=0),
+        ),
+    )
+
+
+def tiny_on_policy() -> RunConfig:
+    """The demo's model, then its own lists under requests, each choice taught by the whole teacher."""
+    parent = tiny_grpo()
+    return parent.replace(
+        recipe="controllable-tiny-on-policy",
+        paper=parent.paper.replace(
+            sources={
+                "credit": "Ciosek and Whiteson 2018, arXiv 1706.05374: the expectation over all actions",
+                "loss": "Agarwal et al. 2024, arXiv 2306.13649: on-policy distillation",
+            },
+            departures=(
+                "instead of PPO on one sampled list: at every beginning of a list that the model writes, the "
+                "teacher's word on every item that the request still allows",
+                "probabilities over the whole vocabulary: what is not allowed is unlearned with it",
+            ),
+        ),
+        align=RlConfig(
+            training=TrainingConfig(
+                max_steps=200,
+                learning_rate=5e-4,
+                warmup_ratio=0.05,
+                lr_scheduler_type="linear",
+                bf16=True,
+                eval_steps=50,
+                save_steps=25,
+            ),
+            free_share=0.0,
+            all_actions=AllActionsConfig(),
         ),
     )
 

@@ -79,7 +79,7 @@ def gen_sft() -> RunConfig:
     )
 
 
-_PUBLISHED_TASKS = (
+PUBLISHED_TASKS = (
     "next_items",
     "include_category",
     "exclude_category",
@@ -130,7 +130,7 @@ def gen() -> RunConfig:
             updates_per_rollout=4,
             critic=CriticConfig(),
             max_prompt_tokens=512,
-            tasks=_PUBLISHED_TASKS,
+            tasks=PUBLISHED_TASKS,
             select="control_satisfaction@k",
         ),
     )

@@ -1,0 +1,16 @@
+"""What the processor can do."""
+
+from __future__ import annotations
+
+import torch
+
+_FLAGS = ("avx512_bf16", "amx_bf16", "bf16", "arm_bf16")
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Return whether a device has bfloat16 arithmetic; imitated, it is many times slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        return any(torch.cpu.get_capabilities().get(flag, False) for flag in _FLAGS)
+    return True

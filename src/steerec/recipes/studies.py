@@ -1,0 +1,67 @@
+"""Small studies of instruction data, on the demo's model with a third of its steps, one seed each."""
+
+from __future__ import annotations
+
+from steerec.instruct.mixture import TASK_WEIGHTS
+from steerec.instruct.selection import PickConfig
+from steerec.recipes.controllable import tiny
+from steerec.recipes.paper import Paper
+from steerec.run_config import RunConfig
+
+_LIMA = Paper(
+    systems=("A10",),
+    title="LIMA: Less Is More for Alignment",
+    authors="Zhou, Liu, Xu, Iyer, Sun, Mao, Ma, Efrat, Yu, Yu, Zhang, Ghosh, Lewis, Zettlemoyer, Levy",
+    venue="NeurIPS 2023",
+    url="https://arxiv.org/abs/2305.11206",
+    state="runs",
+    reported="1,000 curated prompts tune a 65B model as well as far more; no recommender among its tasks",
+    ours="see docs/LOG.md",
+    departures=("a model from scratch, which has no knowledge from pre-training that tuning could call up",),
+)
+_FLAN = Paper(
+    systems=("A08",),
+    title="Finetuned Language Models Are Zero-Shot Learners",
+    authors="Wei, Bosma, Zhao, Guu, Yu, Lester, Du, Dai, Le",
+    venue="ICLR 2022",
+    url="https://arxiv.org/abs/2109.01652",
+    state="runs",
+    reported="137B parameters tuned on 11 task clusters beat the untuned model on the 12th",
+    ours="see docs/LOG.md",
+    departures=("families of controls instead of clusters of tasks",),
+)
+
+
+def everything() -> RunConfig:
+    """All rows: what the studies are compared with."""
+    parent = tiny()
+    assert parent.sft is not None
+    training = parent.sft.training.replace(max_steps=400, eval_steps=200)
+    return parent.replace(recipe="study-everything", sft=parent.sft.replace(training=training))
+
+
+def lima_diverse() -> RunConfig:
+    """LIMA: 1,000 diverse rows."""
+    return _picked("study-lima-diverse", PickConfig(how="diverse"))
+
+
+def lima_random() -> RunConfig:
+    """LIMA: 1,000 random rows."""
+    return _picked("study-lima-random", PickConfig(how="random"))
+
+
+def _picked(recipe: str, pick: PickConfig) -> RunConfig:
+    parent = everything()
+    assert parent.instruct is not None
+    return parent.replace(recipe=recipe, paper=_LIMA, instruct=parent.instruct.replace(pick=pick))
+
+
+def flan_without_exclusion() -> RunConfig:
+    """FLAN: no row excludes a category, alone or among others; is "no horror" obeyed all the same?"""
+    parent = everything()
+    assert parent.instruct is not None
+    left_out = ("exclude_category", "compound")
+    weights = {name: weight for name, weight in TASK_WEIGHTS.items() if name not in left_out}
+    return parent.replace(
+        recipe="study-flan-without-exclusion", paper=_FLAN, instruct=parent.instruct.replace(weights=weights)
+    )
