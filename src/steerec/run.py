@@ -27,7 +27,8 @@ from steerec.errors import SteerecError
 from steerec.evaluate.contest import Contest, pool_labels
 from steerec.evaluate.control import FreeValidation, load_cases
 from steerec.evaluate.looks import count_look
-from steerec.evaluate.plots import plot_obedience, plot_training, plot_weights
+from steerec.evaluate.plots import draw_run
+from steerec.evaluate.published import published_markdown
 from steerec.evaluate.report import Report
 from steerec.evaluate.session import Contestants, EvaluationConfig, Session
 from steerec.evaluate.table import markdown
@@ -316,7 +317,9 @@ def evaluate(folder: Path, part: Part, *, command: str | None = None) -> Report:
     report = Report.load(result.folder / "report.json")
     report.save(folder / "report.json")
     (folder / "report.md").write_text(markdown(report), encoding="utf-8")
-    _draw(folder, report)
+    if config.evaluation.published_names:
+        (folder / "published.md").write_text(published_markdown(report), encoding="utf-8")
+    draw_run(folder, report)
     return report
 
 
@@ -342,11 +345,13 @@ def contest(folders: Sequence[Path], part: Part) -> Contest:
 
 def _evaluate(config: RunConfig, folder: Path, part: Part, command: str, out: Path) -> None:
     split, panel, serving = _split(folder), _panel(folder), read_json(folder / SERVING)
-    lm = before = None
+    lm, earlier = None, {}
     if serving["language_model"] is not None:
         lm = LanguageModel.from_pretrained(folder / serving["language_model"])
     if config.llm is not None and not isinstance(config.llm, TinyConfig):
-        before = build_language_model(config.llm, split.catalog)
+        earlier["lm-before"] = build_language_model(config.llm, split.catalog)
+    if config.align is not None and config.evaluation.with_sft:
+        earlier["lm-sft"] = LanguageModel.from_pretrained(folder / "sft" / "model")
     contestants = Contestants(
         split=split,
         rows=panel.rows,
@@ -354,7 +359,7 @@ def _evaluate(config: RunConfig, folder: Path, part: Part, command: str, out: Pa
         teacher=panel.teacher,
         reader=KeywordReader(split.catalog, installed_embedder()),
         lm=lm,
-        lm_before=before,
+        earlier=earlier,
         weight=serving["weight"],
         first_place=serving.get("first_place", 0.0),
         beam=serving["beam"],
@@ -369,14 +374,6 @@ def _evaluate(config: RunConfig, folder: Path, part: Part, command: str, out: Pa
     report = session.report(looks=looks, command=command, weight_curve=curve, dataset=config.data.source)
     session.values.save(out / VALUES)
     report.save(out / "report.json")
-
-
-def _draw(folder: Path, report: Report) -> None:
-    plot_obedience(report, folder / "obedience.png")
-    plot_weights(report.weight_curve, folder / "weights.png")
-    logs = {path.parts[-3]: path for path in sorted(folder.glob("recommend/*/training/metrics.jsonl"))}
-    logs |= {stage: folder / stage / "metrics.jsonl" for stage in ("sft", "align")}
-    plot_training(logs, folder / "training.png")
 
 
 def _stage(folder: Path, name: str, module: str, inputs: dict[str, Any], build: Build) -> StageResult:

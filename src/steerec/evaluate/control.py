@@ -161,10 +161,10 @@ def control_metrics(
     # Requests for a random category are counted apart, under their kind: nobody asks for what he dislikes.
     usual = np.array([not case.random_category for case in cases])
     metrics = {name: mean_interval(value[usual], users[usual]) for name, value in values.items()}
-    obeyed = values["control_satisfaction@k"]
     for kind in sorted({_kind(case) for case in cases}):
         of_kind = np.array([_kind(case) == kind for case in cases])
-        metrics[f"control_satisfaction@k:kind:{kind}"] = mean_interval(obeyed[of_kind], users[of_kind])
+        for name in ("control_satisfaction@k", "share@k"):
+            metrics[f"{name}:kind:{kind}"] = mean_interval(values[name][of_kind], users[of_kind])
     return {name + suffix: Metric.of(one) for name, one in metrics.items() if one.n}
 
 

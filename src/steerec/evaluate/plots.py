@@ -13,6 +13,15 @@ from steerec.evaluate.report import Report
 _SIZE = (7.2, 4.6)
 
 
+def draw_run(folder: Path, report: Report) -> None:
+    """Draw the plots of a run into its folder: obedience, the weights of decoding, the course of training."""
+    plot_obedience(report, folder / "obedience.png")
+    plot_weights(report.weight_curve, folder / "weights.png")
+    logs = {path.parts[-3]: path for path in sorted(folder.glob("recommend/*/training/metrics.jsonl"))}
+    logs |= {stage: folder / stage / "metrics.jsonl" for stage in ("sft", "align")}
+    plot_training(logs, folder / "training.png")
+
+
 def plot_obedience(report: Report, path: Path) -> bool:
     """Draw NDCG under control against the share of obeyed requests, a point with 95 % bars per row.
 

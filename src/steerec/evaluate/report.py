@@ -24,6 +24,8 @@ ROW_NAMES = (
     "teacher+keyword",
     "lm-before-free",
     "lm-before-constrained",
+    "lm-sft-free",
+    "lm-sft-constrained",
     "lm-free",
     "lm-constrained",
     "lm-constrained+teacher",

@@ -50,6 +50,10 @@ class EvaluationConfig(Config):
     """Fixed control requests on the validation split."""
     seed: int = 0
     """Seed of the requests and of the phrasings of the plain prompts."""
+    with_sft: bool = False
+    """Where something follows fine-tuning: rows of the model before it, too."""
+    published_names: bool = False
+    """Write published.md too: the rows under the names and in the units of RecLM-gen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +67,9 @@ class Contestants:
     teacher: Recommender
     reader: KeywordReader
     lm: LanguageModel | None = None
-    lm_before: LanguageModel | None = None
-    """The same pretrained model before fine-tuning; None for a model that was built here."""
+    earlier: Mapping[str, LanguageModel] = field(default_factory=dict)
+    """Name -> the model as it was: "lm-before" fine-tuning (pretrained ones only), "lm-sft" before what
+    followed fine-tuning."""
     weight: float = 0.0
     """Weight of the teacher term, chosen on validation."""
     first_place: float = 0.0
@@ -109,8 +114,8 @@ class Session:
         if self.contestants.lm is not None:
             weights = self.contestants.weight, self.contestants.first_place
             self._language_model(self.contestants.lm, "lm", *weights)
-        if self.contestants.lm_before is not None:
-            self._language_model(self.contestants.lm_before, "lm-before", 0.0, 0.0)
+        for name, lm in self.contestants.earlier.items():
+            self._language_model(lm, name, 0.0, self.contestants.first_place if name == "lm-sft" else 0.0)
 
     def _conventional(self, name: str, recommenders: Sequence[Recommender]) -> None:
         ranks = [ranks_by_scores(one.scores, self.points) for one in recommenders]
@@ -302,6 +307,7 @@ class Session:
         pairs = (
             ("sasrec", "floor"),
             ("lm-constrained", "teacher"),
+            ("lm-constrained", "lm-sft-constrained"),
             ("lm-constrained+teacher", "lm-constrained"),
             ("lm-constrained+teacher", "teacher"),
         )

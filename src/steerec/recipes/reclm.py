@@ -111,6 +111,7 @@ def gen() -> RunConfig:
                 "a title outside the catalogue stands for the first item, as published",
             ),
         ),
+        evaluation=parent.evaluation.replace(with_sft=True, published_names=True),
         align=RlConfig(
             training=TrainingConfig(
                 max_steps=3000,
