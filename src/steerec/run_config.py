@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from steerec.align.preferring import PreferenceConfig
-from steerec.align.rl_config import RlConfig
+from steerec.align.dispatch import AlignConfig
 from steerec.align.sft import SftConfig
 from steerec.config import Config
 from steerec.decode.weight import DecodeConfig
@@ -45,9 +44,7 @@ class RunConfig(Config):
     """Instruction data; None together with `llm` and `sft` makes a run without a language model."""
     llm: LanguageModelConfig | None = None
     sft: SftConfig | None = None
-    align: Annotated[RlConfig | PreferenceConfig | SftConfig, pydantic.Field(discriminator="kind")] | None = (
-        None
-    )
+    align: Annotated[AlignConfig, pydantic.Field(discriminator="kind")] | None = None
     """What follows fine-tuning: reinforcement learning, learning from preferences, or more of the same (the
     row that the others must beat at equal time); None: nothing."""
     decode: DecodeConfig = DecodeConfig()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from steerec.align.best_of import BestOfConfig
 from steerec.align.rl_config import RlConfig
 from steerec.align.sft import SftConfig
 from steerec.llm.smollm2 import SmolLM2Config
@@ -44,10 +47,14 @@ def toy(config: RunConfig, *, steps: int = 12, rows: int = 240, real_model: bool
         }
     if config.align is not None:
         training = config.align.training.replace(max_steps=2, eval_steps=2, save_steps=4)
-        smaller: dict[str, int] = {"tokens_per_batch": 1024}
+        smaller: dict[str, Any] = {"tokens_per_batch": 1024}
         if not isinstance(config.align, SftConfig):
             size = "prompts_per_step" if isinstance(config.align, RlConfig) else "num_prompts"
             smaller = {"samples": 4, size: 8}
+        if isinstance(config.align, BestOfConfig):
+            learned = config.align.reward_model
+            small = learned.training.replace(max_steps=2, eval_steps=2, save_steps=4)
+            smaller |= {"reward_model": learned.replace(training=small, num_prompts=60), "num_prompts": 60}
         changes["align"] = config.align.replace(training=training, **smaller)
     if isinstance(config.llm, SmolLM2Config) and not real_model:
         config = config.replace(llm=TinyConfig(identifier=config.llm.identifier, max_history=10))

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from steerec.align.best_of import BestOfConfig, learn_best_of
 from steerec.align.distillation import Teaching
 from steerec.align.preferring import PreferenceConfig, prefer
 from steerec.align.rewards.judge import asked_scores, make_judge
@@ -18,7 +19,7 @@ from steerec.align.sft import SftConfig, fine_tune
 from steerec.artifacts import write_json
 from steerec.llm.language_model import LanguageModel
 
-AlignConfig = RlConfig | PreferenceConfig | SftConfig
+AlignConfig = RlConfig | PreferenceConfig | BestOfConfig | SftConfig
 
 
 def align(
@@ -47,6 +48,9 @@ def align(
     if isinstance(settings, PreferenceConfig):
         judge = make_judge(settings.reward, teaching)
         return prefer(lm, asks, settings, folder, judge=judge, select=select, **options)[0]
+    if isinstance(settings, BestOfConfig):
+        judge = make_judge(settings.reward_model.reward, teaching)
+        return learn_best_of(lm, asks, settings, folder, judge=judge, select=select, **options)
     free, constrained = (make_judge(r, teaching) for r in (settings.free_reward, settings.constrained_reward))
     scores = partial(asked_scores, teaching)
     options |= {"free": free, "constrained": constrained, "scores": scores, "select": select}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from steerec.align.all_actions import AllActionsConfig
+from steerec.align.best_of import BestOfConfig
 from steerec.align.objectives import Objective
 from steerec.align.preferring import PreferenceConfig
 from steerec.align.rewards.own import RewardConfig
@@ -114,6 +115,35 @@ def tiny_pro() -> RunConfig:
             departures=("PRO instead of PPO, on lists sampled under their requests",),
         ),
         align=PreferenceConfig(training=_preference_training(), loss="pro"),
+    )
+
+
+def tiny_best_of() -> RunConfig:
+    """The demo's model, then two rounds of best-of-eight by a reward model learned from clicks."""
+    parent = tiny_grpo()
+    training = _preference_training()
+    return parent.replace(
+        recipe="controllable-tiny-best-of",
+        paper=parent.paper.replace(
+            systems=("E16", "A07"),
+            sources={
+                "loop": "sample at a high temperature, score by a learned reward, keep the best (E16)",
+                "reward model": "Ouyang et al. 2022, arXiv 2203.02155: pairwise loss",
+            },
+            departures=(
+                "lists of items instead of clusters of interests",
+                "held-out clicks of training histories instead of feedback on shown clusters",
+                "the kept lists train the model that proposes (rejection sampling), in two rounds",
+            ),
+        ),
+        align=BestOfConfig(
+            training=training.replace(max_steps=100, eval_steps=100),
+            reward_model=PreferenceConfig(
+                training=training.replace(max_steps=200, eval_steps=100),
+                reward=RewardConfig(satisfaction=0, gap=0, ranking=1, regret=0),
+                num_prompts=3000,
+            ),
+        ),
     )
 
 
