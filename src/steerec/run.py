@@ -38,6 +38,7 @@ from steerec.items.vectors import installed_embedder, item_vectors, text_vectors
 from steerec.llm.build import build_language_model
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.tiny import TinyConfig
+from steerec.llm.writing import grown_phrases
 from steerec.progress import clock
 from steerec.recommend.crossfit import CrossFit, check_memorisation
 from steerec.recommend.panel import Panel, fit_panel, load_panel
@@ -160,6 +161,7 @@ def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) ->
             )
             crossfit.save_pretrained(out / _CROSSFIT)
         memory = check_memorisation(crossfit or panel.teacher, split)
+        phrases = grown_phrases(mixture.self_instruct, split.catalog, out)
         parts: tuple[Literal["train", "valid"], ...] = ("train", "valid")
         for part in parts:
             build_rows(
@@ -171,6 +173,7 @@ def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) ->
                 teacher=panel.teacher_folder,
                 crossfit_scores=None if crossfit is None else crossfit.scores,
                 memorisation={"train": memory.train, "valid": memory.valid},
+                phrases=phrases,
             )
 
     inputs = {"teacher": teacher.key, "instruct": mixture, "crossfit_folds": config.crossfit_folds}

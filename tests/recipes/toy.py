@@ -39,9 +39,11 @@ def toy(config: RunConfig, *, steps: int = 12, rows: int = 240, real_model: bool
     if config.llm is not None:
         assert config.instruct is not None
         assert config.sft is not None
+        growth = config.instruct.self_instruct
+        growth = None if growth is None else growth.replace(num_phrasings=0)  # the writer is no toy
         training = config.sft.training.replace(max_steps=steps, eval_steps=steps, save_steps=steps)
         changes |= {
-            "instruct": config.instruct.replace(num_rows=rows, num_valid_rows=20),
+            "instruct": config.instruct.replace(num_rows=rows, num_valid_rows=20, self_instruct=growth),
             "sft": config.sft.replace(training=training, tokens_per_batch=1024),
             "decode": config.decode.replace(weights=(0.0, 1.0), num_points=20),
         }

@@ -109,7 +109,7 @@ def _lowered(clause: str, split: str) -> str:
     return clause
 
 
-@lru_cache(maxsize=len(SPLITS))
+@lru_cache(maxsize=8)
 def _opening_words(split: str) -> frozenset[str]:
     words = (
         template.split()[0].strip(",.:;") for templates in PHRASES[split].values() for template in templates

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib import resources
+from pathlib import Path
 
 from steerec.errors import RequestError, did_you_mean
 
@@ -75,6 +76,8 @@ def check_slots(kind: str, template: str) -> None:
 
 
 def _file(split: str) -> bytes:
+    if split.endswith(".json") and Path(split).is_file():
+        return Path(split).read_bytes()
     if split not in SPLITS:
         raise RequestError(
             f'There are no "{split}" phrasings.{did_you_mean(split, SPLITS)} Splits: {", ".join(SPLITS)}.'
@@ -85,9 +88,9 @@ def _file(split: str) -> bytes:
     return path.read_bytes()
 
 
-@lru_cache(maxsize=len(SPLITS))
+@lru_cache(maxsize=8)
 def load_phrases(split: str) -> Mapping[str, tuple[str, ...]]:
-    """Return the templates of a split by kind.
+    """Return the templates of a split by kind; a path to a file of the same form is a split, too.
 
     Raises:
         RequestError: there is no such split, or a template has wrong slots.

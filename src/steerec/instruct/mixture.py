@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from steerec.config import Config
 from steerec.errors import ConfigError, did_you_mean
 from steerec.instruct.selection import PickConfig
+from steerec.instruct.self_instruct import SelfInstructConfig
 
 TASK_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
@@ -96,6 +97,8 @@ class MixtureConfig(Config):
     """Length of the teacher's list stored for distillation, `teacher_top`; 0 stores none."""
     chunk_rows: int = Field(512, ge=1)
     """Rows scored by the teacher at a time."""
+    self_instruct: SelfInstructConfig | None = None
+    """Phrase training rows by a few phrasings that a language model grows; None: by the trained ones."""
     pick: PickConfig | None = None
     """Keep a few of the training rows; None keeps all."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,12 +107,12 @@ class RowsReport(Config):
 
 
 def row_frame(
-    rows: Sequence[Row], split: Split, config: MixtureConfig, part: Part, teacher: str
+    rows: Sequence[Row], split: Split, config: MixtureConfig, part: Part, teacher: str, phrasing: str
 ) -> pl.DataFrame:
     """Return finished rows as a table with the columns of `SCHEMA`."""
     catalog = split.catalog
     constants: dict[str, Any] = {
-        "phrasing": PHRASING[part],
+        "phrasing": Path(phrasing).name,
         "split": part,
         "seed": config.seed,
         "teacher": teacher,
@@ -150,8 +151,9 @@ def rows_report(
     part: Part,
     teacher: str,
     memorisation: Mapping[str, float] | None,
+    phrasing: str,
 ) -> RowsReport:
-    """Return the report on a finished file; the arguments are those of `build_rows`."""
+    """Return the report on a finished file; arguments as in `build_rows`; phrasing: a split or a file."""
     lists = rows.filter(pl.col("answer_items").is_not_null())
     first = lists.filter(pl.col("answer_items").list.first() == pl.col("target"))
     lengths = Counter(lists["answer_items"].list.len().to_list())
@@ -168,8 +170,8 @@ def rows_report(
         violations=tally.violations,
         teacher=teacher,
         label_rule=LABEL_RULE,
-        phrasing=PHRASING[part],
-        phrasing_sha256=phrase_hash(PHRASING[part]),
+        phrasing=Path(phrasing).name,
+        phrasing_sha256=phrase_hash(phrasing),
         seed=config.seed,
         split_hash=split.hash,
         catalogue_sha256=split.catalog.sha256,

@@ -59,6 +59,7 @@ def build_rows(
     crossfit_scores: CrossFitScores | None = None,
     chat: Chat | None = None,
     memorisation: Mapping[str, float] | None = None,
+    phrases: Path | None = None,
 ) -> RowsReport:
     """Write `{part}.parquet` (columns: `SCHEMA`) and `{part}.json` (the report) into a folder.
 
@@ -72,6 +73,7 @@ def build_rows(
         crossfit_scores: scores by teachers that have not seen the user; used instead, in training rows only.
         chat: general conversation; None takes the one in the package.
         memorisation: figures on the teacher's memory, recorded as they are.
+        phrases: file of phrasings for training rows, see `self_instruct`; None: the trained ones.
 
     Returns:
         The report.
@@ -82,7 +84,8 @@ def build_rows(
     attributes = Attributes.of(split.catalog)
     moments = Moments(split, attributes, config, part)
     score = _scorer(teacher_scores, crossfit_scores if part == "train" else None)
-    maker = _RowMaker(attributes, config, part, chat or default_chat())
+    phrasing = PHRASING[part] if phrases is None or part != "train" else str(phrases)
+    maker = _RowMaker(attributes, config, part, chat or default_chat(), phrasing)
     frames = []
     with progress(f"instruction rows ({part})", total=moments.num_rows, unit="rows") as bar:
         for start in range(0, moments.num_rows, config.chunk_rows):
@@ -92,14 +95,14 @@ def build_rows(
             scores = iter(score(asked)) if asked else iter(())
             rows = [maker.make(m, None if m.user is None else next(scores)) for m in chunk]
             finished = [row for row in rows if row is not None]
-            frames.append(row_frame(finished, split, config, part, teacher))
+            frames.append(row_frame(finished, split, config, part, teacher, phrasing))
             bar.advance(len(numbers))
     table = pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
     if config.pick is not None and part == "train":
         table = pick_rows(table, config.pick, config.seed)
     with atomic_path(Path(folder) / f"{part}.parquet") as temporary:
         table.write_parquet(temporary)
-    report = rows_report(table, maker.tally, split, config, part, teacher, memorisation)
+    report = rows_report(table, maker.tally, split, config, part, teacher, memorisation, phrasing)
     write_json(Path(folder) / f"{part}.json", report)
     return report
 
@@ -124,6 +127,7 @@ class _RowMaker:
     config: MixtureConfig
     part: Part
     chat: Chat
+    phrasing: str
     tally: Tally = field(default_factory=Tally)
 
     def make(self, moment: Moment, scores: Scores | None) -> Row | None:
@@ -163,7 +167,7 @@ class _RowMaker:
         )
 
     def _attempt(self, moment: Moment, task: str, situation: Situation) -> Row | None:
-        phrasing = PHRASING[self.part]
+        phrasing = self.phrasing
         draft = TASKS[task].draw(situation, moment.rng, self.config, phrasing)
         if draft is None:
             return None

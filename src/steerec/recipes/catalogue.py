@@ -28,6 +28,8 @@ RECIPES = {
     "study-everything": "steerec.recipes.studies:everything",
     "study-lima-diverse": "steerec.recipes.studies:lima_diverse",
     "study-lima-random": "steerec.recipes.studies:lima_random",
+    "study-self-instruct-seeds": "steerec.recipes.studies:self_instruct_seeds",
+    "study-self-instruct": "steerec.recipes.studies:self_instruct",
     "study-flan-without-exclusion": "steerec.recipes.studies:flan_without_exclusion",
     "reclm-gen-sft": "steerec.recipes.reclm:gen_sft",
     "reclm-gen": "steerec.recipes.reclm:gen",

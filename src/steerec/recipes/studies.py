@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steerec.instruct.mixture import TASK_WEIGHTS
 from steerec.instruct.selection import PickConfig
+from steerec.instruct.self_instruct import SelfInstructConfig
 from steerec.recipes.controllable import tiny
 from steerec.recipes.paper import Paper
 from steerec.run_config import RunConfig
@@ -29,6 +30,20 @@ _FLAN = Paper(
     reported="137B parameters tuned on 11 task clusters beat the untuned model on the 12th",
     ours="see docs/LOG.md",
     departures=("families of controls instead of clusters of tasks",),
+)
+_SELF_INSTRUCT = Paper(
+    systems=("A11",),
+    title="Self-Instruct: Aligning Language Models with Self-Generated Instructions",
+    authors="Wang, Kordi, Mishra, Liu, Smith, Khashabi, Hajishirzi",
+    venue="ACL 2023",
+    url="https://arxiv.org/abs/2212.10560",
+    state="runs",
+    reported="175 seed tasks grown to 52,000 instructions lift GPT-3 by 33 % on Super-NaturalInstructions",
+    ours="see docs/LOG.md",
+    departures=(
+        "phrasings of known kinds of requests instead of tasks: nothing is classified, no answer written",
+        "SmolLM2-135M-Instruct writes, and another model is tuned",
+    ),
 )
 
 
@@ -65,3 +80,20 @@ def flan_without_exclusion() -> RunConfig:
     return parent.replace(
         recipe="study-flan-without-exclusion", paper=_FLAN, instruct=parent.instruct.replace(weights=weights)
     )
+
+
+def self_instruct_seeds() -> RunConfig:
+    """Self-Instruct's baseline: every kind of sentence in one phrasing."""
+    return _phrased("study-self-instruct-seeds", SelfInstructConfig(num_phrasings=0))
+
+
+def self_instruct() -> RunConfig:
+    """Self-Instruct: the same, grown to 500 phrasings by SmolLM2-135M-Instruct."""
+    return _phrased("study-self-instruct", SelfInstructConfig())
+
+
+def _phrased(recipe: str, growth: SelfInstructConfig) -> RunConfig:
+    parent = everything()
+    assert parent.instruct is not None
+    instruct = parent.instruct.replace(self_instruct=growth)
+    return parent.replace(recipe=recipe, paper=_SELF_INSTRUCT, instruct=instruct)
