@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from steerec.align.dispatch import align
+from steerec.align.dispatch import Present, align
 from steerec.align.distillation import Teaching
 from steerec.align.sft import fine_tune
 from steerec.artifacts import StageResult, read_json, run_stage, write_json
@@ -240,7 +240,8 @@ def align_language_model(
         split = _split(folder)
         lm = LanguageModel.from_pretrained(model.folder / "model")
         table = pl.read_parquet(rows.folder / "train.parquet")
-        teaching = _teaching(config, folder, split, _panel(folder))
+        panel = _panel(folder)
+        teaching = _teaching(config, folder, split, panel)
         plain = PlainValidation(
             split, num_points=config.validation_points, beam=config.decode.beam, seed=config.seed
         )
@@ -249,7 +250,8 @@ def align_language_model(
             "evaluate": lambda trained: plain(trained) | free(trained),
             "sample": plain.samples,
         }
-        tuned = align(lm, table, settings, out, teaching=teaching, **options)
+        present = Present(split.train, lambda histories, _: panel.teacher.scores(histories))
+        tuned = align(lm, table, settings, out, teaching=teaching, present=present, **options)
         tuned.save_pretrained(out / "model")
 
     inputs = {"model": model.key, "rows": rows.key, "align": settings, "seed": config.seed}

@@ -158,3 +158,23 @@ def test_titles_and_critics_are_refused() -> None:
         )
     with pytest.raises(ValueError, match="choose one of them"):
         settings("expected").replace(critic=CriticConfig())
+
+
+def test_requests_can_be_asked_now(tmp_path: Path) -> None:
+    lm = tiny()
+    rows = pl.DataFrame(
+        {
+            "history": [[0], [1]],
+            "instruction": ["2 films."] * 2,
+            "request": [Request(count=2).to_json(), Request(count=2, candidates=["5", "6", "7"]).to_json()],
+            "target": [1, 2],
+            "user": [0, 1],
+        }
+    )
+    present = [np.array([0, 1, 2]), np.array([1, 5, 6])]
+    asks = read_asks(lm, rows, CATALOG, max_prompt_tokens=80, present=present)
+    assert [ask.history for ask in asks] == [(0, 1, 2)], "two of three candidates are seen by now: left out"
+    assert asks[0].target is None
+    assert asks[0].tokens[1:4] == tuple(lm.identifier.history([0, 1, 2]))
+    with pytest.raises(ValueError, match="leave ranking out"):
+        settings("expected").replace(moments="present", all_actions=None)

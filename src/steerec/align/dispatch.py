@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from steerec.align.best_of import BestOfConfig, learn_best_of
-from steerec.align.distillation import Teaching
+from steerec.align.distillation import TeacherScores, Teaching
 from steerec.align.preferring import PreferenceConfig, prefer
 from steerec.align.rewards.judge import asked_scores, make_judge
 from steerec.align.rl import reinforce, warn_if_hopeless
@@ -18,6 +21,16 @@ from steerec.align.rollouts import read_asks
 from steerec.align.sft import SftConfig, fine_tune
 from steerec.artifacts import write_json
 from steerec.llm.language_model import LanguageModel
+
+
+class Present(NamedTuple):
+    """The moment after the training data."""
+
+    histories: Sequence[NDArray[np.int64]]
+    """User -> whole training history."""
+    scores: TeacherScores
+    """The teacher fitted on them."""
+
 
 AlignConfig = RlConfig | PreferenceConfig | BestOfConfig | SftConfig
 
@@ -29,6 +42,7 @@ def align(
     folder: Path,
     *,
     teaching: Teaching,
+    present: Present,
     **options: Any,
 ) -> LanguageModel:
     """Go on from a fine-tuned model.
@@ -39,12 +53,16 @@ def align(
         settings: how.
         folder: receives the log, samples, warnings, and checkpoints while training runs.
         teaching: the teacher that judges and labels.
+        present: the histories as they are, and the teacher that has seen them.
         options: `evaluate` and `sample` of the training functions.
     """
     if isinstance(settings, SftConfig):
         return fine_tune(lm, rows, settings, folder, teacher=teaching, select="ndcg@10", **options)[0]
     longest, tasks, select = settings.max_prompt_tokens, settings.tasks, settings.select
-    asks = read_asks(lm, rows, teaching.catalog, max_prompt_tokens=longest, tasks=tasks)
+    histories = None
+    if isinstance(settings, RlConfig) and settings.moments == "present":
+        histories, teaching = present.histories, Teaching(present.scores, teaching.catalog)
+    asks = read_asks(lm, rows, teaching.catalog, max_prompt_tokens=longest, tasks=tasks, present=histories)
     if isinstance(settings, PreferenceConfig):
         judge = make_judge(settings.reward, teaching)
         return prefer(lm, asks, settings, folder, judge=judge, select=select, **options)[0]

@@ -56,6 +56,10 @@ class RlConfig(Config):
     """Optimiser steps on the same lists."""
     max_prompt_tokens: pydantic.PositiveInt = 128
     """Longest prompt; older history is left out."""
+    moments: Literal["rows", "present"] = "rows"
+    """When requests are asked: at the moments of their rows, whose next item is known and whose teacher is
+    cross-fitted; or now, at the end of every training history, where the teacher itself predicts what it has
+    not seen, and nothing else is known."""
     tasks: tuple[str, ...] | None = None
     """Tasks of the instruction rows that are asked; None: all that ask a user's list."""
 
@@ -65,9 +69,18 @@ class RlConfig(Config):
         if self.prompts_per_step % micro:
             raise ValueError(f"prompts_per_step is {self.prompts_per_step}: it must be a multiple of the "
                              f"gradient_accumulation_steps, {micro}")  # fmt: skip
+        if self.moments == "present" and self._ranks:
+            raise ValueError("moments are present, where no next item is known: leave ranking out of rewards")
         if self.critic is not None and self.all_actions is not None:
             raise ValueError("critic and all_actions are two ways to give credit: choose one of them")
         if saved is not None and saved % self.updates_per_rollout:
             raise ValueError(f"save_steps is {saved}: it must be a multiple of the updates_per_rollout, "
                              f"{self.updates_per_rollout}, or a resumed run samples other lists")  # fmt: skip
         return self
+
+    @property
+    def _ranks(self) -> bool:
+        """Whether lists under requests are rewarded for the true next item."""
+        reward = self.constrained_reward
+        is_asked = self.all_actions is None and self.free_share < 1
+        return is_asked and isinstance(reward, RewardConfig) and reward.ranking > 0

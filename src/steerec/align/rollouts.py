@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from steerec.control.feasibility import is_feasible
 from steerec.control.problem import Problem
 from steerec.control.request import Request, compile_request
 from steerec.data.catalog import Catalog
@@ -66,6 +67,7 @@ def read_asks(
     *,
     max_prompt_tokens: int,
     tasks: Collection[str] | None = None,
+    present: Sequence[IntArray] | None = None,
 ) -> list[Ask]:
     """Turn instruction rows into prompts; rows that know no user or ask for no list are left out.
 
@@ -75,6 +77,8 @@ def read_asks(
         catalog: N items.
         max_prompt_tokens: longest prompt; older history is left out to fit.
         tasks: values of the column `task` that are asked; None: all.
+        present: user -> whole history so far. Given, each request is asked now, not at its row's moment:
+            nobody knows the next item, and what can no longer be satisfied is left out.
 
     Raises:
         DataError: no row asks for a list within that many tokens.
@@ -88,16 +92,20 @@ def read_asks(
         length = lm.answer_length(request.count)
         spare = max(lm.context_length - max_prompt_tokens, length)
         history = tuple(int(item) for item in row["history"] or ())
+        if present is not None:
+            history = tuple(present[row["user"]].tolist())
         tokens, _ = lm.encode_parts(history, row["instruction"], spare)
         if tokens is not None:
             problem = compile_request(request, catalog, history)
+            if present is not None and not is_feasible(problem):
+                continue
             asks.append(
                 Ask(
                     tokens=tuple(tokens),
                     request=request,
                     problem=problem,
                     history=history,
-                    target=row["target"],
+                    target=row["target"] if present is None else None,
                     user=row["user"],
                 )
             )
