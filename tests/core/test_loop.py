@@ -185,3 +185,23 @@ def test_select_without_evaluate_is_refused(tmp_path: Path) -> None:
         train(_Model(), _batches, _step, _config(), tmp_path, stage="toy", select="ndcg@10")
     with pytest.raises(ValueError, match="set eval_steps too"):
         _config(patience=3)
+
+
+def test_bfloat16_is_used_only_where_the_processor_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = []
+
+    def looks(model: nn.Module, batch: tuple[Tensor, Tensor]) -> StepOutput:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return _step(model, batch)
+
+    for has in (True, False):
+        flags = {"avx512_bf16": has}
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda flags=flags: flags)
+        with caplog.at_level("INFO", logger="steerec"):
+            train(
+                _Model(), _batches, looks, _config(bf16=True, max_steps=1), tmp_path / str(has), stage="toy"
+            )
+    assert seen == [True, False]
+    assert caplog.text.count("no bfloat16 arithmetic, so float32 is used") == 1

@@ -1,6 +1,7 @@
 import gzip
 import json
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steerec.data.dataset import Dataset
+from steerec.data.filter import frequent_labels
 from steerec.data.import_report import ImportReport
 from steerec.data.importing import clean_ids, import_dataset, read_dataset
 from steerec.errors import DataError
@@ -240,6 +242,25 @@ def test_duplicates_keep_first_or_last_in_time_and_file_order(files: Files) -> N
     assert sequences(files.read(log)) == [("u", item) for item in "abacb"]
     assert sequences(files.read(log, duplicates="first")) == [("u", item) for item in "bac"]
     assert sequences(files.read(log, duplicates="last")) == [("u", item) for item in "acb"]
+
+
+def test_the_same_users_are_kept_in_every_order_of_the_file(files: Files) -> None:
+    rows = [f"u{n},a,{n}\n" for n in range(20)]
+    head = "user_id,item_id,timestamp\n"
+    kept = {user for user, _ in sequences(files.read(head + "".join(rows), num_users=5))}
+    assert len(kept) == 5
+    assert {user for user, _ in sequences(files.read(head + "".join(reversed(rows)), num_users=5))} == kept
+    by_hash = sorted((f"u{n}" for n in range(20)), key=lambda user: sha256(user.encode()).hexdigest())
+    assert kept == set(by_hash[:5])
+
+
+def test_rare_labels_are_dropped_before_anything_else() -> None:
+    items = pl.DataFrame(
+        {"item_id": ["a", "b", "c"], "tags": [["x", "y"], ["x", "x"], None], "title": ["A", "B", "C"]}
+    )
+    assert frequent_labels(items, 2)["tags"].to_list() == [["x"], ["x", "x"], None], "once an item"
+    assert frequent_labels(items, 3)["tags"].to_list() == [[], [], None]
+    assert frequent_labels(items, 1).equals(items)
 
 
 def test_only_items_in_log(files: Files) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from steerec.artifacts import read_json
 from steerec.evaluate.looks import count_look
 from steerec.evaluate.plots import plot_obedience, plot_training, plot_weights
+from steerec.evaluate.published import published_markdown
 from steerec.evaluate.report import Comparison, Facts, Metric, Report, Row, in_order
 from steerec.evaluate.table import markdown, render
 
@@ -123,3 +124,21 @@ def test_looks_are_counted_per_split(tmp_path: Path) -> None:
     assert [count_look(tmp_path, "h1", "demo"), count_look(tmp_path, "h1", "demo")] == [1, 2]
     assert count_look(tmp_path, "h2", "demo") == 1
     assert len(read_json(tmp_path / "test_looks.json")["h1"]) == 2
+
+
+def test_published_names_rename_and_turn_our_values(report: Report) -> None:
+    free = _row("lm-free", 0.1).replace(
+        metrics={
+            "hr@10": _metric(0.2),
+            "error_count@k:plain": _metric(0.03),
+            "error_catalogue@k:plain": _metric(0.01),
+            "share@k:kind:include_category": _metric(0.9),
+            "control_satisfaction@k:kind:share_about": _metric(0.5),
+        }
+    )
+    text = published_markdown(report.replace(rows=(free, _row("teacher", 0.12))))
+    assert "| row | HR@10 (Recall) | NDCG@10 | CorrectCount | NonExist@K |" in text
+    assert "| lm-free | 0.2000 |  | 97.0% | 1.0% |" in text
+    assert "| row | +C TCP@K | EP CPA@K |" in text
+    assert "| lm-free | 90.0% | 50.0% |" in text
+    assert text.count("| teacher |") == 1, "it has no control row"

@@ -37,7 +37,6 @@ from steerec.recommend.recommender import Recommender
 from steerec.understand.keyword import KeywordReader
 
 Part = Literal["valid", "test"]
-_WORDS: tuple[Words, ...] = ("seen", "unseen")
 _SUFFIX: dict[Words, str] = {"seen": "", "unseen": ":unseen"}
 
 
@@ -50,6 +49,10 @@ class EvaluationConfig(Config):
     """Fixed control requests on the validation split."""
     seed: int = 0
     """Seed of the requests and of the phrasings of the plain prompts."""
+    words: tuple[Words, ...] = ("seen", "unseen")
+    """Phrasings of the requests: those that rows were trained on, those that nobody was."""
+    conventional: bool = True
+    """Whether the recommenders without a language model get rows; without them an evaluation is faster."""
     with_sft: bool = False
     """Where something follows fine-tuning: rows of the model before it, too."""
     published_names: bool = False
@@ -100,29 +103,33 @@ class Session:
 
     def evaluate(self) -> None:
         """Fill in every row."""
-        for name, recommenders in self.contestants.rows.items():
-            self._conventional(name, recommenders)
-        teacher = self.contestants.teacher
-        self._conventional("teacher", [teacher])
-        if self.cases:
-            best = controlled_lists(teacher, self.cases)
-            self._plainless("teacher+control", dict.fromkeys(_WORDS, best), "teacher", checked=True)
-            read = {
-                words: keyword_lists(teacher, self.contestants.reader, self.cases, words) for words in _WORDS
-            }
-            self._plainless("teacher+keyword", read, "teacher")
+        if self.config.conventional:
+            self._without_language_model()
         if self.contestants.lm is not None:
             weights = self.contestants.weight, self.contestants.first_place
             self._language_model(self.contestants.lm, "lm", *weights)
         for name, lm in self.contestants.earlier.items():
             self._language_model(lm, name, 0.0, self.contestants.first_place if name == "lm-sft" else 0.0)
 
+    def _without_language_model(self) -> None:
+        words = self.config.words
+        for name, recommenders in self.contestants.rows.items():
+            self._conventional(name, recommenders)
+        teacher = self.contestants.teacher
+        self._conventional("teacher", [teacher])
+        if self.cases:
+            best = controlled_lists(teacher, self.cases)
+            self._plainless("teacher+control", dict.fromkeys(words, best), "teacher", checked=True)
+            reader = self.contestants.reader
+            read = {one: keyword_lists(teacher, reader, self.cases, one) for one in words}
+            self._plainless("teacher+keyword", read, "teacher")
+
     def _conventional(self, name: str, recommenders: Sequence[Recommender]) -> None:
         ranks = [ranks_by_scores(one.scores, self.points) for one in recommenders]
         answers = None
         if self.cases:
             lists = heedless_lists(recommenders[0], self.cases)
-            answers = dict.fromkeys(_WORDS, lists)
+            answers = dict.fromkeys(self.config.words, lists)
         self._add(name, ranks, answers)
 
     def _language_model(self, lm: LanguageModel, name: str, weight: float, first_place: float) -> None:
@@ -137,7 +144,7 @@ class Session:
             first_place=first_place,
         )
         plain = asker.plain_prompts(self.points)
-        asked = {words: asker.case_prompts(self.cases, words) for words in _WORDS}
+        asked = {words: asker.case_prompts(self.cases, words) for words in self.config.words}
         self._free(asker, f"{name}-free", plain, asked)
         self._constrained(asker, f"{name}-constrained", plain, asked, 0.0)
         if weight > 0:
@@ -148,7 +155,9 @@ class Session:
     ) -> None:
         counts = [case.request.count for case in self.cases]
         lists = asker.free(plain, [PLAIN.count] * len(plain), f"{name}, plain")
-        answers = {words: asker.free(asked[words], counts, f"{name}, {words} words") for words in _WORDS}
+        answers = {
+            words: asker.free(asked[words], counts, f"{name}, {words} words") for words in self.config.words
+        }
         self._add(name, [ranks_by_lists(lists, self.points)], answers, plain=lists)
 
     def _constrained(
@@ -168,7 +177,7 @@ class Session:
             words: asker.constrained(
                 asked[words], problems, histories, f"{name}, {words} words", weight=weight
             )
-            for words in _WORDS
+            for words in self.config.words
         }
         self._add(name, [ranks_by_lists(lists, self.points)], answers, plain=lists)
         self._ask_oracle(name, lists, answers)
