@@ -64,6 +64,19 @@ def test_what_earlier_items_earned_is_nobodys_merit_later() -> None:
     np.testing.assert_allclose(found[1], [-0.5, -0.5, 0, 0])
 
 
+def test_a_greedy_baseline_is_subtracted_entry_by_entry() -> None:
+    found = advantages_by_entry(
+        [TITLES, TITLES],
+        [judged([1.0, 0.0], 2.0), judged([0.0, 3.0], 0.0)],
+        leave_one_out=False,
+        scale=False,
+        baseline=judged([0.5], 1.0),
+    )
+    # From the first entry on the greedy list earns 1.5, behind its only entry 1.
+    np.testing.assert_allclose(found[0], [3 - 1.5, 3 - 1.5, 2 - 1.0, 2 - 1.0])
+    np.testing.assert_allclose(found[1], [3 - 1.5, 3 - 1.5, 3 - 1.0, 0 - 1.0])
+
+
 @pytest.mark.parametrize("leave_one_out", [True, False])
 def test_equal_lists_teach_nothing(leave_one_out: bool) -> None:
     group = [TITLES] * 3

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from steerec.align.policy import lay_out, say
-from steerec.align.rollouts import Ask, read_asks, roll_constrained, roll_free
+from steerec.align.rollouts import Ask, read_asks, roll_constrained, roll_free, roll_unique
 from steerec.control.forms import without
 from steerec.control.request import Request, compile_request
+from steerec.decode.constrained import decode_lists
 from steerec.decode.free import sample_free
 from steerec.decode.walk import walk_lists
 from steerec.errors import DataError
@@ -52,6 +53,21 @@ def test_rows_become_asks_and_chat_is_left_out(lm: LanguageModel) -> None:
             CATALOG,
             max_prompt_tokens=9,
         )
+
+
+def test_unique_lists_differ_begin_with_the_likeliest_and_can_be_learned_from(lm: LanguageModel) -> None:
+    found = asks(lm)
+    groups = roll_unique(lm, found, samples=4, penalty=5.0)
+    best = decode_lists(lm, [ask.tokens for ask in found], [ask.problem for ask in found], beam=64)
+    for ask, group, first in zip(found, groups, best, strict=True):
+        assert len({one.items for one in group}) == len(group) > 1
+        assert group[0].items == first.items
+        for one in group:
+            assert one.tokens == tuple(lm.identifier.answer(one.items))
+            assert not set(one.items) & set(ask.history)
+    said = say(lm.model, lay_out(found, groups, lm.vocab_size))
+    assert torch.isfinite(said.log_probs).all()
+    assert said.log_probs.shape[0] == sum(map(len, groups))
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])

@@ -193,6 +193,14 @@ def test_settings_that_cannot_be_are_refused() -> None:
         config(training={"save_steps": 3}, updates_per_rollout=2)
 
 
+@pytest.mark.parametrize("changes", [{"advantage": "greedy", "scale_advantages": False}, {"unique": True}])
+def test_other_baselines_and_lists_learn_too(changes: dict[str, Any], tmp_path: Path) -> None:
+    lm, asks = make()
+    reinforce(lm, asks, config(free_share=0.0, **changes), tmp_path, free=wants, constrained=wants)
+    greedy = roll_constrained(lm, asks, samples=1, temperature=0.0, seed=0)
+    assert np.mean([WANTED in group[0].items for group in greedy]) == 1.0
+
+
 def test_an_untrained_critic_stays_a_random_baseline_as_published(tmp_path: Path) -> None:
     lm, asks = make()
     settings = config(free_share=0.0, critic=CriticConfig(trained=False), training={"max_steps": 2})

@@ -21,7 +21,7 @@ from small_models import (
 from test_constrained import completable
 
 from steerec.control.problem import Problem
-from steerec.decode.walk import walk_lists
+from steerec.decode.walk import retrace_lists, walk_lists
 from steerec.errors import ConfigError
 
 
@@ -95,6 +95,21 @@ def test_decisions_are_the_places_with_a_choice_and_name_what_was_allowed() -> N
             assert decided.get(place + k) == (allowed if len(allowed) > 1 else None)
         place += len(spelling)
         chosen.append(item)
+
+
+@pytest.mark.parametrize("kind", ["atomic", "codes"])
+def test_given_lists_are_retraced_to_the_decisions_that_wrote_them(kind: str) -> None:
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        lm = tiny_lm(atomic(9) if kind == "atomic" else random_codes(9, rng), seed=seed)
+        problems = [random_problem(9, 4, rng) for _ in range(4)]
+        walked = walk_lists(lm, random_prompts(4, rng), problems, temperature=1.0, samples=3)
+        for problem, lists in zip(problems, walked, strict=True):
+            found = retrace_lists(lm.identifier, [problem] * 3, [one.items for one in lists])
+            for one, decisions in zip(lists, found, strict=True):
+                assert [d.place for d in decisions] == [d.place for d in one.decisions]
+                for ours, theirs in zip(decisions, one.decisions, strict=True):
+                    assert ours.allowed.tolist() == theirs.allowed.tolist()
 
 
 def test_samples_follow_the_renormalised_distribution() -> None:

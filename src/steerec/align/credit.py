@@ -63,7 +63,12 @@ def token_rewards(rollouts: Sequence[Rollout], judged: Sequence[Judged]) -> Tens
 
 
 def advantages_by_entry(
-    group: Sequence[Rollout], judged: Sequence[Judged], *, leave_one_out: bool, scale: bool
+    group: Sequence[Rollout],
+    judged: Sequence[Judged],
+    *,
+    leave_one_out: bool,
+    scale: bool,
+    baseline: Judged | None = None,
 ) -> list[FloatArray]:
     """Return the advantage of every decision against the other lists of its group at the same entry.
 
@@ -77,6 +82,8 @@ def advantages_by_entry(
         judged: their rewards.
         leave_one_out: whether a list is left out of its own baseline.
         scale: whether to divide by the standard deviation of the lists' total rewards.
+        baseline: a list that all are compared with instead, such as the greedy one (ReMax, Li et al. 2024,
+            arXiv 2310.10505): what it earns from the same entry on, behind its end its list reward.
 
     Returns:
         S arrays (M,); all zeros where all lists are worth the same.
@@ -84,21 +91,31 @@ def advantages_by_entry(
     size = max(len(worth.items) for worth in judged) + 1
     returns = np.full((len(group), size), np.nan)
     for row, worth in enumerate(judged):
-        after = np.append(np.cumsum(worth.items[::-1])[::-1], 0.0) + worth.whole  # (E + 1,)
+        after = _returns(worth)
         returns[row, : len(after)] = after
     known = ~np.isnan(returns)
     count, total = known.sum(axis=0), np.nansum(returns, axis=0)
-    if leave_one_out:
+    if baseline is not None:
+        ahead = _returns(baseline)[:size]
+        expected = np.broadcast_to(
+            np.append(ahead, np.full(size - len(ahead), baseline.whole)), returns.shape
+        )
+    elif leave_one_out:
         filled = np.where(known, returns, 0.0)
-        baseline = np.where(count > 1, (total - filled) / np.maximum(count - 1, 1), filled)
+        expected = np.where(count > 1, (total - filled) / np.maximum(count - 1, 1), filled)
     else:
-        baseline = np.broadcast_to(total / count, returns.shape)
-    advantage = returns - baseline
+        expected = np.broadcast_to(total / count, returns.shape)
+    advantage = returns - expected
     if scale:
         deviation = float(np.std([worth.total for worth in judged]))
         advantage = advantage / deviation if deviation > _EQUAL else np.zeros_like(advantage)
     advantage[np.abs(advantage) < _EQUAL] = 0.0
     return [advantage[row, entry_of_decision(rollout)] for row, rollout in enumerate(group)]
+
+
+def _returns(worth: Judged) -> FloatArray:
+    """Return (E + 1,) what a list earns from each entry on; the last is what is left after all of them."""
+    return np.append(np.cumsum(worth.items[::-1])[::-1], 0.0) + worth.whole
 
 
 _EQUAL = 1e-9

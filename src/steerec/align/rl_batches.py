@@ -24,7 +24,7 @@ from steerec.align.critic import ActorCritic, Targets, ppo_targets
 from steerec.align.policy import Decisions, lay_out, say
 from steerec.align.rewards.judge import AskedScores, Judge
 from steerec.align.rl_config import RlConfig
-from steerec.align.rollouts import Ask, Rollout, roll_constrained, roll_free
+from steerec.align.rollouts import Ask, Rollout, roll_constrained, roll_free, roll_unique
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.packing import hidden_states
 from steerec.seeding import derive_seed, shuffled
@@ -112,12 +112,26 @@ class RlBatches:
         groups = roll_free(lm, asks[:split], seed=seed, **options) if split else []
         if config.all_actions is not None:
             return self._with_choices(asks, groups, split, seed)
-        groups = [
-            *groups,
-            *(roll_constrained(lm, asks[split:], seed=seed, **options) if split < size else []),
-        ]
-        judged = [*self.free(asks[:split], groups[:split]), *self.constrained(asks[split:], groups[split:])]
-        return self._judged(asks, groups, judged, split)
+        if split < size and config.unique:
+            groups = [*groups, *roll_unique(lm, asks[split:], samples=config.samples)]
+        elif split < size:
+            groups = [*groups, *roll_constrained(lm, asks[split:], seed=seed, **options)]
+        return self._judged(asks, groups, self._worth(asks, groups, split), split)
+
+    def _worth(
+        self, asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]], split: int
+    ) -> list[Sequence[Judged]]:
+        return [*self.free(asks[:split], groups[:split]), *self.constrained(asks[split:], groups[split:])]
+
+    def _greedy(self, asks: Sequence[Ask], split: int) -> Sequence[Judged | None]:
+        """Return what the greedy list of each ask is worth, where that is the baseline."""
+        if self.config.advantage != "greedy":
+            return [None] * len(asks)
+        options: dict[str, Any] = {"samples": 1, "temperature": 0.0, "seed": 0, "batch_size": _ROWS}
+        groups = roll_free(self.lm, asks[:split], **options) if split else []
+        if split < len(asks):
+            groups = [*groups, *roll_constrained(self.lm, asks[split:], **options)]
+        return [group[0] for group in self._worth(asks, groups, split)]
 
     def _with_choices(
         self, asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]], split: int, seed: int
@@ -128,7 +142,7 @@ class RlBatches:
         assert self.scores is not None
         batch = RlBatch(decisions=None, advantages=torch.zeros(0), old_log_probs=None, health={})
         if split:
-            batch = self._judged(asks[:split], groups, self.free(asks[:split], groups), split)
+            batch = self._judged(asks[:split], groups, self._worth(asks[:split], groups, split), split)
         if split == len(asks):
             return batch
         guided = asks[split:]
@@ -156,8 +170,9 @@ class RlBatches:
                 worth,
                 leave_one_out=config.advantage == "leave_one_out",
                 scale=config.scale_advantages,
+                baseline=greedy,
             )
-            for group, worth in zip(groups, judged, strict=True)
+            for group, worth, greedy in zip(groups, judged, self._greedy(asks, split), strict=True)
         ]
         telling = [
             k

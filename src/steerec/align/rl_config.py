@@ -43,8 +43,10 @@ class RlConfig(Config):
     """Share of the prompts that are answered freely; the others under their request."""
     temperature: pydantic.PositiveFloat = 1.0
     """Of the sampling. The policy is the distribution that was sampled from."""
-    advantage: Literal["grouped", "leave_one_out"] = "grouped"
-    """Baseline of a list: the mean of its group, or of the others of its group."""
+    advantage: Literal["grouped", "leave_one_out", "greedy"] = "grouped"
+    """Baseline of a list: the mean of its group, of the others of its group, or the greedy list."""
+    unique: bool = False
+    """Whether lists under requests are the likeliest ones that differ, instead of samples."""
     scale_advantages: bool = True
     """Whether to divide by the standard deviation of the group's rewards."""
     critic: CriticConfig | None = None

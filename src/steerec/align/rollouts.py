@@ -20,9 +20,10 @@ from steerec.control.feasibility import is_feasible
 from steerec.control.problem import Problem
 from steerec.control.request import Request, compile_request
 from steerec.data.catalog import Catalog
+from steerec.decode.diverse import decode_diverse
 from steerec.decode.free import sample_free
 from steerec.decode.outcome import FreeAnswer
-from steerec.decode.walk import WalkedList, walk_lists
+from steerec.decode.walk import Decision, WalkedList, retrace_lists, walk_lists
 from steerec.errors import DataError
 from steerec.llm.language_model import LanguageModel
 
@@ -177,6 +178,30 @@ def roll_constrained(
     return [[_walked(lm, walked) for walked in lists] for lists in found]
 
 
+def roll_unique(
+    lm: LanguageModel, asks: Sequence[Ask], *, samples: int, penalty: float = 1.0
+) -> list[list[Rollout]]:
+    """Return the likeliest list under each request and others that differ from it, without sampling.
+
+    Groups of diverse beam search (`decode.diverse`) in place of draws, as generative recommenders reinforce
+    them: no list is worth looking at twice. What is learned from them is not an unbiased gradient.
+
+    Args:
+        lm: the model.
+        asks: P asks whose requests can be satisfied.
+        samples: S, lists per ask; equal ones are kept once, so that some asks may have fewer.
+        penalty: nats an item loses for each earlier list that has it in the same place.
+    """
+    prompts, problems = [ask.tokens for ask in asks], [ask.problem for ask in asks]
+    groups = decode_diverse(lm, prompts, problems, groups=samples, penalty=penalty)
+    found = []
+    for ask, group in zip(asks, groups, strict=True):
+        lists = list(dict.fromkeys(one.items for one in group))
+        decisions = retrace_lists(lm.identifier, [ask.problem] * len(lists), lists)
+        found.append([_rolled(lm, items, decided) for items, decided in zip(lists, decisions, strict=True)])
+    return found
+
+
 def _free(lm: LanguageModel, answer: FreeAnswer) -> Rollout:
     tokens = (*answer.tokens, lm.end_id) if answer.ended else answer.tokens
     ends = lm.identifier.ends(answer.tokens, lm.tokenizer.decode)
@@ -190,11 +215,21 @@ def _free(lm: LanguageModel, answer: FreeAnswer) -> Rollout:
 
 
 def _walked(lm: LanguageModel, walked: WalkedList) -> Rollout:
-    lines = [len(lm.identifier.line(place, item)) for place, item in enumerate(walked.items, start=1)]
+    return _rolled(lm, walked.items, walked.decisions, walked.tokens)
+
+
+def _rolled(
+    lm: LanguageModel,
+    items: Sequence[int],
+    decisions: Sequence[Decision],
+    tokens: Sequence[int] | None = None,
+) -> Rollout:
+    """Return a list under a request as a rollout; without tokens, each item has its first spelling."""
+    lines = [lm.identifier.line(place, item) for place, item in enumerate(items, start=1)]
     return Rollout(
-        items=walked.items,
-        tokens=walked.tokens,
-        ends=np.cumsum(lines) - 1,
-        decided=np.array([decision.place for decision in walked.decisions], np.int64),
-        allowed=tuple(decision.allowed for decision in walked.decisions),
+        items=tuple(items),
+        tokens=tuple(token for line in lines for token in line) if tokens is None else tuple(tokens),
+        ends=np.cumsum([len(line) for line in lines]) - 1,
+        decided=np.array([decision.place for decision in decisions], np.int64),
+        allowed=tuple(decision.allowed for decision in decisions),
     )

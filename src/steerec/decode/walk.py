@@ -28,6 +28,7 @@ from steerec.errors import ConfigError
 from steerec.seeding import numpy_rng
 
 if TYPE_CHECKING:
+    from steerec.items.identifier import Identifier
     from steerec.llm.language_model import LanguageModel
 
 IntArray = NDArray[np.int64]
@@ -103,6 +104,31 @@ def walk_lists(
             found = walk.run(temperature, draws)
             lists |= {i: found[k * samples : (k + 1) * samples] for k, i in enumerate(chosen)}
     return [lists[i] for i in range(len(prompts))]
+
+
+def retrace_lists(
+    identifier: Identifier, problems: Sequence[Problem], lists: Sequence[Sequence[int]]
+) -> list[tuple[Decision, ...]]:
+    """Return the decisions at which given lists would have been walked, without asking a model.
+
+    Args:
+        identifier: spelling of N items; each item is spelled by its first spelling.
+        problems: B feasible problems.
+        lists: B lists that satisfy them.
+    """
+    paths = Paths(identifier, problems)
+    trie, found = paths.trie, [list[Decision]() for _ in lists]
+    moving = list(zip(range(len(lists)), paths.begin(range(len(lists))), strict=True))
+    while moving := [(k, path) for k, path in moving if not path.is_complete]:
+        chosen = []
+        for k, path in moving:
+            leaf = trie.find((*identifier.spell(lists[k][len(path.items)])[0], *identifier.separator))
+            assert leaf is not None
+            nodes = path.options
+            found[k].append(Decision(place=len(path.tokens), allowed=trie.first_token[nodes]))
+            chosen.append(int(nodes[(trie.low[nodes] <= leaf) & (leaf < trie.high[nodes])][0]))
+        paths.take([path for _, path in moving], chosen)
+    return [tuple(decisions) for decisions in found]
 
 
 class _Row:
