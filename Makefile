@@ -9,6 +9,8 @@ TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO ?= runs/demo
+# Changes of the demo's recipe: make demo SETTINGS='--set sft.training.max_steps=400'
+SETTINGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow quick check lint types papers smollm2 clean
@@ -34,7 +36,7 @@ $(VENV)/dev.done: $(VENV)/torch.done pyproject.toml
 	@touch $@ $(VENV)/demo.done
 
 demo: $(VENV)/demo.done ## From nothing to a controllable recommender on MovieLens-100K, its table and three lists.
-	@$(BIN)/steerec demo --out $(DEMO)
+	@$(BIN)/steerec demo --out $(DEMO) $(SETTINGS)
 
 test: $(VENV)/dev.done ## The tests (at most 15 minutes on 2 cores).
 	$(BIN)/python -m pytest -n 2

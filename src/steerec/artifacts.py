@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 
 from steerec.config import canonical_json, fingerprint
 from steerec.errors import DataError
+from steerec.processes import agreed, alone, is_first, wait
 
+_PENDING = "pending.json"
 MANIFEST = "manifest.json"
 _RECORDED = ("steerec", "torch", "transformers", "numpy", "scipy", "polars")
 
@@ -79,7 +81,12 @@ class StageResult(NamedTuple):
 
 
 def run_stage(
-    folder: Path, *, module: str, inputs: Mapping[str, Any], build: Callable[[Path], None]
+    folder: Path,
+    *,
+    module: str,
+    inputs: Mapping[str, Any],
+    build: Callable[[Path], None],
+    together: bool = False,
 ) -> StageResult:
     """Run a stage, or skip it when its manifest says that nothing it depends on has changed.
 
@@ -89,27 +96,41 @@ def run_stage(
         module: the module that does the work; its source and that of its steerec imports is in the key.
         inputs: configurations and keys of earlier stages (anything with canonical JSON).
         build: writes the stage's files into the folder.
+        together: whether several processes build it, as training does; else the first does, as if alone.
 
     Returns:
         The stage's folder and key. The manifest is written last: a folder without one is unfinished.
     """
     key = fingerprint({"inputs": inputs, "source": source_sha256(module)})
     manifest = folder / MANIFEST
-    if manifest.is_file():
-        known = read_json(manifest)
-        if known.get("key") == key:
-            return StageResult(folder, key, True, float(known.get("seconds", 0.0)))
-    pending = folder / "pending.json"
+    known = agreed(read_json(manifest) if manifest.is_file() else {})
+    if known.get("key") == key:
+        return StageResult(folder, key, True, float(known.get("seconds", 0.0)))
+    if is_first():
+        _make_room(folder, key)
+    wait()
+    start = time.monotonic()
+    if together:
+        build(folder)
+    elif is_first():
+        with alone():
+            build(folder)
+    wait()
+    seconds = time.monotonic() - start
+    if is_first():
+        write_json(manifest, {"key": key, "inputs": inputs, "seconds": round(seconds, 2), **provenance()})
+        (folder / _PENDING).unlink()
+    wait()
+    return StageResult(folder, key, False, seconds)
+
+
+def _make_room(folder: Path, key: str) -> None:
+    """Keep what an unfinished attempt of the same key left, remove everything else."""
+    pending = folder / _PENDING
     if folder.is_dir() and not (pending.is_file() and read_json(pending).get("key") == key):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(pending, {"key": key})
-    start = time.monotonic()
-    build(folder)
-    seconds = time.monotonic() - start
-    write_json(manifest, {"key": key, "inputs": inputs, "seconds": round(seconds, 2), **provenance()})
-    pending.unlink()
-    return StageResult(folder, key, False, seconds)
 
 
 def adopt_stages(source: Path, folder: Path) -> None:

@@ -17,6 +17,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 
 from steerec.errors import ConfigError, DataError, InfeasibleRequest, RequestError, SteerecError
+from steerec.processes import join_processes, leave_processes
 
 app = typer.Typer(
     help="steerec: recommenders that do what they are told.",
@@ -50,6 +51,7 @@ def main() -> None:
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
     warnings.showwarning = _show_warning
+    join_processes()
     try:
         app()
     except InfeasibleRequest as refusal:
@@ -62,6 +64,8 @@ def main() -> None:
         if stop.code == _INTERRUPTED:
             _say("Stopped.", "Finished stages are kept; run the same command again to go on.")
         raise
+    finally:
+        leave_processes()
 
 
 def _say(heading: str, message: object) -> None:

@@ -26,7 +26,9 @@ from torch import Tensor, nn
 
 from steerec.artifacts import atomic_path, read_json, write_json
 from steerec.config import Config
+from steerec.errors import ConfigError
 from steerec.hardware import has_bf16
+from steerec.processes import place, wait
 from steerec.progress import Bar, clock, progress
 from steerec.seeding import derive_seed
 
@@ -180,7 +182,13 @@ class _Run:
         self.device = next(iter(self.trained.values())).device
         self.log = folder / "metrics.jsonl"
         self.tokens, self.clock_start = 0, time.monotonic()
-        self.rank, self.processes = _place()
+        self.rank, self.processes = place()
+        if self.processes > config.gradient_accumulation_steps:
+            raise ConfigError(
+                f"{stage}: {self.processes} processes share the micro-batches of a step, and there are "
+                f"{config.gradient_accumulation_steps}. Set gradient_accumulation_steps to a multiple of the "
+                "processes, or start fewer."
+            )
         self.bf16 = config.bf16 and has_bf16(self.device)
         if config.bf16 and not self.bf16:
             logger.info("%s: this processor has no bfloat16 arithmetic, so float32 is used", stage)
@@ -307,7 +315,7 @@ class _Run:
 
     def resume(self) -> _State:
         folder = self.folder / "checkpoint"
-        self._wait()
+        wait()
         if not (folder / "state.json").is_file():
             if self.rank == 0:
                 self.log.unlink(missing_ok=True)
@@ -330,9 +338,9 @@ class _Run:
         if self.select is not None and self.evaluate is not None:
             if state.best_metric is None:
                 state = self._evaluate(state)
-            self._wait()
+            wait()
             _copy_tensors(self.trained, load_file(best))
-        self._wait()
+        wait()
         if self.rank == 0:
             best.unlink(missing_ok=True)
             shutil.rmtree(self.folder / "checkpoint", ignore_errors=True)
@@ -341,18 +349,6 @@ class _Run:
         logger.info("%s: %d steps in %s", self.stage, state.step, clock(time.monotonic() - self.clock_start))
         best_step = state.best_step if self.select else state.step
         return TrainingResult(state.step, best_step, state.best_metric, [json.loads(line) for line in lines])
-
-    def _wait(self) -> None:
-        """Wait until all processes are here: files are written by one and read by all."""
-        if self.processes > 1:
-            distributed.barrier()
-
-
-def _place() -> tuple[int, int]:
-    """Return the number of this process, and how many there are."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    return 0, 1
 
 
 def _add(total: dict[str, float], values: dict[str, float]) -> None:

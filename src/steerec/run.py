@@ -306,9 +306,7 @@ def evaluate(folder: Path, part: Part, *, command: str | None = None) -> Report:
         SteerecError: the folder is not a finished run.
     """
     if not (folder / SERVING).is_file():
-        raise SteerecError(
-            f"{folder} is not a finished run (no {SERVING}). Make one with `steerec run RECIPE`."
-        )
+        raise SteerecError(f"{folder} is no finished run (no {SERVING}). Make one: `steerec run RECIPE`.")
     config = RunConfig.model_validate(read_json(folder / "config.json"))
     said = command or f"steerec eval {folder}" + (" --test" if part == "test" else "")
 
@@ -386,7 +384,9 @@ def _stage(folder: Path, name: str, module: str, inputs: dict[str, Any], build: 
         logger.info("%s: %s", name, _DOES[name])
         build(out)
 
-    result = run_stage(folder / name, module=module, inputs=inputs, build=announced)
+    result = run_stage(
+        folder / name, module=module, inputs=inputs, build=announced, together=name in ("sft", "align")
+    )
     how = f"reused (took {clock(result.seconds)})" if result.skipped else f"done in {clock(result.seconds)}"
     logger.info("%s: %s", name, how)
     return result

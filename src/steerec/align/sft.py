@@ -33,6 +33,7 @@ from steerec.llm.language_model import LanguageModel
 from steerec.llm.lora import LoraConfig, add_lora, merge_lora
 from steerec.llm.packing import PackedBatch, pack, target_logits
 from steerec.loop import StepOutput, TrainingConfig, TrainingResult, train
+from steerec.processes import is_first
 
 logger = logging.getLogger("steerec")
 
@@ -255,6 +256,8 @@ class Journal:
         model.eval()
         with torch.no_grad():
             answers = self.sample(self.lm.with_model(model))
+        if not is_first():
+            return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "answers": answers}, ensure_ascii=False) + "\n")
         shown = textwrap.shorten(answers[0], _SHOWN, placeholder=" ...") if answers else ""

@@ -17,6 +17,7 @@ from steerec.errors import RequestError, SourceError
 from steerec.items.identifier import AtomicIdentifier, Identifier, identifier_from_dict
 from steerec.llm import copy_llama  # noqa: F401  (registers the tiny model's class with transformers)
 from steerec.llm.chat import Frame, Tokenizer, encode_words, plain_encoder, read_frame
+from steerec.processes import is_first
 
 # One progress bar a stage, and it is ours: loading a small model needs none.
 disable_progress_bar()
@@ -181,7 +182,9 @@ class LanguageModel:
         return LanguageModel(**{**fields, "model": model})
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write weights (safetensors), tokenizer and spelling to a folder."""
+        """Write weights (safetensors), tokenizer and spelling to a folder; of several processes the first."""
+        if not is_first():
+            return
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(folder)
