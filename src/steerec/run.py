@@ -211,7 +211,6 @@ def tune_language_model(
             out,
             teacher=_teaching(config, folder, split, panel),
             evaluate=validation,
-            select="ndcg@10",
             sample=validation.samples,
         )
         tuned.save_pretrained(out / "model")

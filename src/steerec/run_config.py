@@ -53,7 +53,9 @@ class RunConfig(Config):
     """Label training prefixes with teachers that have not seen the user: one per fold of users, at least 2;
     0 labels with the teacher itself."""
     validation_points: pydantic.PositiveInt = 300
-    """Validation points on which fine-tuning chooses its best weights, by constrained lists of ten."""
+    """Validation points on which training is watched, by constrained lists of ten. Fine-tuning keeps its last
+    weights: its learning rate has run out by then, and a few tests on a thousand points are noise, by which
+    an early step may win that cannot count yet."""
     evaluation: EvaluationConfig = EvaluationConfig()
     seed: int = 0
 

@@ -57,7 +57,7 @@ def align(
         options: `evaluate` and `sample` of the training functions.
     """
     if isinstance(settings, SftConfig):
-        return fine_tune(lm, rows, settings, folder, teacher=teaching, select="ndcg@10", **options)[0]
+        return fine_tune(lm, rows, settings, folder, teacher=teaching, **options)[0]
     longest, tasks, select = settings.max_prompt_tokens, settings.tasks, settings.select
     histories = None
     if isinstance(settings, RlConfig) and settings.moments == "present":

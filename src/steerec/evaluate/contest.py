@@ -35,7 +35,7 @@ class Measure(NamedTuple):
 _OBEYS = "control_satisfaction@k:unseen"
 MEASURES = (
     Measure("NDCG@10", "lm-constrained", "ndcg@10"),
-    Measure("NDCG@10 under control", "lm-constrained", "ndcg@10:control"),
+    Measure("NDCG@10 under control", "lm-constrained", "ndcg@10:control:unseen"),
     Measure("NDCG@10, free", "lm-free", "ndcg@10"),
     Measure("obeys", "lm-free", "control_satisfaction@k", is_share=True),
     Measure("obeys, unseen words", "lm-free", _OBEYS, is_share=True),

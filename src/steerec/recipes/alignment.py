@@ -9,7 +9,7 @@ from steerec.align.preferring import PreferenceConfig
 from steerec.align.rewards.own import RewardConfig
 from steerec.align.rl_config import RlConfig
 from steerec.loop import TrainingConfig
-from steerec.recipes.controllable import PAPER, tiny
+from steerec.recipes.controllable import PAPER, tiny, tiny_titles
 from steerec.run_config import RunConfig
 
 
@@ -43,6 +43,16 @@ def tiny_grpo() -> RunConfig:
             free_reward=RewardConfig(satisfaction=1, gap=1, ranking=0.5, regret=0, place=1),
             constrained_reward=RewardConfig(satisfaction=0, gap=0, ranking=1, regret=0),
         ),
+    )
+
+
+def titles_grpo() -> RunConfig:
+    """The model that spells titles, then GRPO; 50 updates, since a title is five tokens and not one."""
+    parent, grpo = tiny_titles(), tiny_grpo()
+    assert isinstance(grpo.align, RlConfig)
+    training = grpo.align.training.replace(max_steps=50, eval_steps=25)
+    return parent.replace(
+        recipe="controllable-tiny-titles-grpo", paper=grpo.paper, align=grpo.align.replace(training=training)
     )
 
 
