@@ -87,7 +87,8 @@ def test_labels_pool_seeds_and_tell_settings_apart() -> None:
     base = {"recipe": "grpo", "seed": 0, "align": {"training": {"seed": 0, "learning_rate": 1e-4}}}
     other = {"recipe": "grpo", "seed": 1, "align": {"training": {"seed": 1, "learning_rate": 1e-4}}}
     slower = {"recipe": "grpo", "seed": 1, "align": {"training": {"seed": 1, "learning_rate": 1e-5}}}
-    assert pool_labels([base, other, slower]) == ["grpo", "grpo", "grpo #2"]
+    asked = {**base, "evaluation": {"conventional": False}}
+    assert pool_labels([base, other, slower, asked]) == ["grpo", "grpo", "grpo #2", "grpo"]
 
 
 def test_tables_name_rows_seeds_and_verdicts(tmp_path: Path) -> None:

@@ -185,6 +185,8 @@ def _interval(interval: Interval, measure: Measure) -> str:
 def pool_labels(configs: Sequence[Mapping[str, object]]) -> list[str]:
     """Return the label of every run: its recipe's name; runs that differ in seeds only share one.
 
+    How a run is evaluated makes no difference here: `run.contest` sees to it that the requests are the same.
+
     Args:
         configs: what `config.json` of each run holds.
 
@@ -194,7 +196,8 @@ def pool_labels(configs: Sequence[Mapping[str, object]]) -> list[str]:
     known: dict[str, list[object]] = {}
     labels = []
     for config in configs:
-        name, rest = str(config["recipe"]), _seedless(config)
+        name = str(config["recipe"])
+        rest = _seedless({key: value for key, value in config.items() if key != "evaluation"})
         kinds = known.setdefault(name, [])
         if rest not in kinds:
             kinds.append(rest)
