@@ -6,7 +6,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -66,6 +66,7 @@ def _machine() -> list[Finding]:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none; everything runs on the CPU"
     return [
         Finding("cores", str(cores)),
+        Finding("bfloat16 arithmetic", _bfloat16(torch)),
         Finding("torch threads", str(threads), threads <= cores, few if threads > cores else ""),
         Finding(
             "free memory",
@@ -75,6 +76,13 @@ def _machine() -> list[Finding]:
         ),
         Finding("GPU", device),
     ]
+
+
+def _bfloat16(torch: Any) -> str:
+    from steerec.hardware import has_bf16
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return "yes" if has_bf16(device) else "no; training uses float32, which takes longer"
 
 
 def _caches() -> list[Finding]:
