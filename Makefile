@@ -42,7 +42,7 @@ test: $(VENV)/dev.done ## The tests (at most 15 minutes on 2 cores).
 	$(BIN)/python -m pytest -n 2
 
 test-slow: $(VENV)/dev.done ## The long tests: many property instances, kill and resume, recipes end to end.
-	$(BIN)/python -m pytest -n 2 -m slow --timeout 1500
+	$(BIN)/python -m pytest -n 2 -m slow --timeout 3600
 
 lint: $(VENV)/dev.done ## ruff.
 	$(BIN)/ruff format --check src tests
