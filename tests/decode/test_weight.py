@@ -22,7 +22,8 @@ from steerec.recommend.floor import Floor
 def world() -> tuple[Split, Floor, LanguageModel]:
     split = make_split(make_world(num_users=30, num_items=40, seed=1))
     size = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "intermediate_size": 32, "num_words": 300}
-    lm = build_tiny(split.catalog, ["Recommend 10 items."], TinyConfig(**size))
+    # Untrained, a model whose places have large embeddings writes nothing but places.
+    lm = build_tiny(split.catalog, ["Recommend 10 items."], TinyConfig(vector_range=0.02, **size))
     return split, Floor().fit(split), lm
 
 
