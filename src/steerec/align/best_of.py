@@ -100,13 +100,11 @@ def learn_best_of(
     order = numpy_rng(config.training.seed, STAGE, "halves").permutation(len(asks))
     halves = [[asks[int(i)] for i in part] for part in np.array_split(order, 2)]
     found = read_json(folder / "rounds.json") if (folder / "rounds.json").is_file() else []
-    for number in range(config.rounds):
+    if found:
+        done, _ = load_weights(str(folder / f"round-{len(found) - 1}" / "model"), local_only=True)
+        lm.model.load_state_dict(done.state_dict())
+    for number in range(len(found), config.rounds):
         place = folder / f"round-{number}"
-        if number < len(found):
-            continue
-        if number:
-            before, _ = load_weights(str(folder / f"round-{number - 1}" / "model"), local_only=True)
-            lm.model.load_state_dict(before.state_dict())
         learned = config.reward_model.replace(
             training=config.reward_model.training.replace(
                 seed=derive_seed(config.training.seed, STAGE, "reward", number)
@@ -121,8 +119,6 @@ def learn_best_of(
             lm.save_pretrained(part)
         found.append({"round": number, "held_out_accuracy": result.best_metric, **worth})
         write_json(folder / "rounds.json", found)
-    final, _ = load_weights(str(folder / f"round-{config.rounds - 1}" / "model"), local_only=True)
-    lm.model.load_state_dict(final.state_dict())
     return lm
 
 

@@ -129,14 +129,7 @@ def reinforce(
     if not (folder / "checkpoint").exists():
         journal(lm.model, 0)
     batches = RlBatches(
-        lm,
-        asks,
-        config,
-        free=free,
-        constrained=constrained,
-        actor=actor,
-        reference=reference,
-        scores=scores,
+        lm, asks, config, free=free, constrained=constrained, actor=actor, reference=reference, scores=scores
     )
     result = train(
         actor or lm.model,
