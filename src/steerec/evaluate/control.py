@@ -20,6 +20,7 @@ from steerec.data.split import Point, Split
 from steerec.decode.free import generate_free
 from steerec.evaluate.interval import mean_interval
 from steerec.evaluate.report import Metric
+from steerec.instruct.mixture import UNSEEN_COUNTS
 from steerec.llm.language_model import LanguageModel
 from steerec.metrics.lists import rank_in_list
 from steerec.metrics.ranking import ndcg
@@ -188,7 +189,10 @@ class FreeValidation:
         self.cases = cases
 
     def __call__(self, lm: LanguageModel) -> dict[str, float]:
-        """Return control_satisfaction@k, error_invalid@k and error_count@k of greedy free answers."""
+        """Return control_satisfaction@k, error_invalid@k and error_count@k of greedy free answers.
+
+        Where some requests ask for lengths that no row asks for, also the error_count@k of those.
+        """
         prompts = [
             lm.encode_prompt(case.point.history.tolist(), case.words["unseen"], case.request.count)
             for case in self.cases
@@ -196,4 +200,7 @@ class FreeValidation:
         answers = generate_free(lm, prompts, [case.request.count for case in self.cases])
         judged = [judge(case, answer.items) for case, answer in zip(self.cases, answers, strict=True)]
         names = ("control_satisfaction@k", "error_invalid@k", "error_count@k")
-        return {name: float(np.mean([one[name] for one in judged])) for name in names}
+        found = {name: float(np.mean([one[name] for one in judged])) for name in names}
+        cases = zip(self.cases, judged, strict=True)
+        lengths = [one["error_count@k"] for case, one in cases if case.request.count in UNSEEN_COUNTS]
+        return found | ({"error_count@k:unseen lengths": float(np.mean(lengths))} if lengths else {})
