@@ -15,6 +15,7 @@ from steerec.control.forms import (
     at_least,
     at_most,
     cap,
+    exactly,
     only,
     share_about,
     share_at_least,
@@ -43,6 +44,7 @@ def test_requests_are_the_published_tasks() -> None:
     assert task(share_at_least(Fraction(1, 2), "Drama")) == ("MP", 2)
     # 0.4 * 4 = 1.6 is read as 2
     assert task(share_about(Fraction(2, 5), "Drama")) == ("EP", 2)
+    assert task(exactly(3, "Drama")) == ("EP", 3)
     request = Request(count=4, controls=[only("Drama")])
     members = published_task(request, compile_request(request, CATALOG)).members
     assert members.tolist() == [True] * 8

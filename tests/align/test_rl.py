@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,6 @@ from steerec.align.rl_batches import RlBatches
 from steerec.align.rl_config import RlConfig
 from steerec.align.rollouts import Ask, Rollout, read_asks, roll_constrained
 from steerec.control.request import Request
-from steerec.items.identifier import AtomicIdentifier
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.packing import hidden_states
 from steerec.loop import TrainingConfig
@@ -80,29 +78,6 @@ def test_what_is_rewarded_becomes_likely(kind: str, free_share: float, tmp_path:
     for part in ("free",) * (free_share > 0) + ("constrained",) * (free_share < 1):
         hits = course(tmp_path, f"{part}_hit")
         assert np.mean(hits[-5:]) > np.mean(hits[:3]) + 0.15, (part, hits)
-
-
-def test_free_lists_may_begin_at_a_later_place_and_are_judged_by_the_same_request() -> None:
-    lm, asks = make()
-    asks = [dataclasses.replace(a, tokens=tuple(lm.encode_prompt(a.history, "2 films."))) for a in asks]
-    assert isinstance(lm.identifier, AtomicIdentifier)
-    first, judged = lm.identifier.first_slot_id, []
-
-    def judge(asked: Sequence[Ask], groups: Sequence[Sequence[Rollout]]) -> list[list[Judged]]:
-        judged.extend(zip(asked, groups, strict=True))
-        return wants(asked, groups)
-
-    settings = config(free_share=0.5, place_shift_share=0.999)
-    RlBatches(lm, asks, settings, free=judge, constrained=judge)(0, 0)
-    whole = {ask.tokens for ask in asks}
-    free, guided = judged[:2], judged[2:]
-    for ask, group in free:
-        offset = ask.tokens[-1] - first
-        assert offset > 0
-        assert first + 1 + offset in ask.tokens[:-1], "the number of films moved with the places"
-        assert ask.request.count == 2
-        assert all(len(rollout.ends) == len(rollout.items) for rollout in group)
-    assert all(ask.tokens in whole for ask, _ in guided), "lists under a request begin at place 1"
 
 
 def test_ppo_learns_and_so_does_its_value_head(tmp_path: Path) -> None:

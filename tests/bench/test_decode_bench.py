@@ -61,7 +61,7 @@ def test_a_prefix_function_walks_markers_titles_and_the_end() -> None:
         tokens = torch.tensor([0, 0, 0, *answer[:place]])
         assert answer[place] in allowed(0, tokens)
     begins = {lm.identifier.spell(item)[0][0] for item in range(lm.identifier.num_items)}
-    marker = len(lm.identifier.marker(1))
+    marker = len(lm.identifier.marker(1, 2))
     assert set(allowed(0, torch.tensor([0, 0, 0, *answer[:marker]]))) == begins
     assert allowed(0, torch.tensor([0, 0, 0, *answer[:-1]])) == [lm.end_id]
 

@@ -289,7 +289,7 @@ def how_bad(problem: Problem) -> np.ndarray:
     return bad
 
 
-def read_answer(lm: TinyLM, tokens: Sequence[int]) -> tuple[int, ...]:
+def read_answer(lm: TinyLM, tokens: Sequence[int], count: int) -> tuple[int, ...]:
     """Items of an answer up to its end token; every line must be a marker and a spelling."""
     identifier, items = lm.identifier, []
     forms = {
@@ -299,7 +299,7 @@ def read_answer(lm: TinyLM, tokens: Sequence[int]) -> tuple[int, ...]:
     }
     rest = tuple(tokens[: tokens.index(lm.end_id)])
     while rest:
-        marker = tuple(identifier.marker(len(items) + 1))
+        marker = tuple(identifier.marker(len(items) + 1, count))
         assert rest[: len(marker)] == marker
         rest = rest[len(marker) :]
         form = next((rest[:k] for k in range(1, len(rest) + 1) if rest[:k] in forms), None)

@@ -33,7 +33,7 @@ class CodeIdentifier(Identifier):
     def spell(self, item: int) -> tuple[Spelling, ...]:
         return self._spellings[item]
 
-    def marker(self, position: int) -> Spelling:
+    def marker(self, position: int, count: int) -> Spelling:
         return (FIRST_MARKER + position % 3, FIRST_MARKER + 4)
 
     def history(self, items: Sequence[int]) -> list[int]:

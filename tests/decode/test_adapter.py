@@ -76,7 +76,7 @@ def test_greedy_generation_equals_the_walk_token_for_token(kind: str) -> None:
         for answer, (one,) in zip(answers, walked, strict=True):
             assert answer[: len(one.tokens) + 1] == [*one.tokens, END_ID]
         for problem, answer in zip(problems, answers, strict=True):
-            assert is_satisfied(problem, read_answer(lm, answer))
+            assert is_satisfied(problem, read_answer(lm, answer, problem.count))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -87,7 +87,7 @@ def test_samples_satisfy(kind: str) -> None:
         answers = generate(lm, begun, problems, do_sample=True, num_return_sequences=4)
         assert len(answers) == 20
         for row, answer in enumerate(answers):
-            assert is_satisfied(problems[row // 4], read_answer(lm, answer))
+            assert is_satisfied(problems[row // 4], read_answer(lm, answer, problems[row // 4].count))
         assert len({tuple(answer) for answer in answers}) > 5
 
 
@@ -101,7 +101,9 @@ def test_beams_satisfy(kind: str) -> None:
         for number in (1, 3):
             answers = generate(lm, begun, problems, do_sample=False, num_beams=3, num_return_sequences=number)
             for row, answer in enumerate(answers):
-                assert is_satisfied(problems[row // number], read_answer(lm, answer))
+                assert is_satisfied(
+                    problems[row // number], read_answer(lm, answer, problems[row // number].count)
+                )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -133,7 +135,7 @@ def test_rows_that_are_no_multiple_of_the_requests_are_refused() -> None:
 def test_tokens_that_were_not_allowed_are_reported() -> None:
     lm = tiny_lm(random_codes(N, np.random.default_rng(0)))
     processor = ControlLogits(lm, [free_problem(N, 2)], prompt_tokens=1)
-    marker = list(lm.identifier.marker(1))
+    marker = list(lm.identifier.marker(1, 2))
     for before, wrong in (([], NEWLINE), (marker, NEWLINE), (marker, 39)):
         with pytest.raises(ConfigError, match="An answer left the tokens that are allowed"):
             processor(torch.tensor([[11, *before, wrong]]), torch.zeros(1, 40))
@@ -148,7 +150,7 @@ def test_generation_that_suppresses_every_allowed_token_still_satisfies_or_says_
             except ConfigError:
                 continue
             for problem, answer in zip(problems, answers, strict=True):
-                assert is_satisfied(problem, read_answer(lm, answer)), settings
+                assert is_satisfied(problem, read_answer(lm, answer, problem.count)), settings
 
 
 def test_sampled_beams_satisfy() -> None:
@@ -156,7 +158,7 @@ def test_sampled_beams_satisfy() -> None:
         lm, begun, problems = requests(KINDS[seed % 3], seed)
         answers = generate(lm, begun, problems, do_sample=True, num_beams=3)
         for problem, answer in zip(problems, answers, strict=True):
-            assert is_satisfied(problem, read_answer(lm, answer))
+            assert is_satisfied(problem, read_answer(lm, answer, problem.count))
 
 
 def test_beams_under_a_processor_that_forbids_what_is_allowed_satisfy_or_say_so() -> None:
@@ -167,7 +169,7 @@ def test_beams_under_a_processor_that_forbids_what_is_allowed_satisfy_or_say_so(
         except ConfigError:
             continue
         for problem, answer in zip(problems, answers, strict=True):
-            assert is_satisfied(problem, read_answer(lm, answer))
+            assert is_satisfied(problem, read_answer(lm, answer, problem.count))
 
 
 def test_warpers_of_sampling_change_no_guarantee() -> None:
@@ -176,7 +178,7 @@ def test_warpers_of_sampling_change_no_guarantee() -> None:
         options = {"temperature": 3.0, "top_p": 0.5, "top_k": 2, "repetition_penalty": 4.0}
         answers = generate(lm, begun, problems, do_sample=True, **options)
         for problem, answer in zip(problems, answers, strict=True):
-            assert is_satisfied(problem, read_answer(lm, answer))
+            assert is_satisfied(problem, read_answer(lm, answer, problem.count))
 
 
 @pytest.mark.parametrize("kind", KINDS)

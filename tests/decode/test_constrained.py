@@ -35,7 +35,7 @@ def exhaustive(
     values: list[float] = []
     before = list(prompt)
     for position in range(1, problem.count + 1):
-        before += lm.identifier.marker(position)
+        before += lm.identifier.marker(position, problem.count)
         open_items = [item for item in range(problem.num_items) if completable(problem, [*chosen, item])]
         log_probs = {item: item_log_prob(lm, before, item) for item in open_items}
         best = max(open_items, key=lambda item: (log_probs[item] + additions[item], -item))
@@ -108,7 +108,7 @@ def test_beam_one_is_greedy_by_token() -> None:
         problems = [Problem(count=1, allowed=row, work=np.arange(20)) for row in allowed]
         lists = decode_lists(lm, prompts, problems, beam=1)
         for row, decoded in enumerate(lists):
-            before = [*prompts[row], *lm.identifier.marker(1)]
+            before = [*prompts[row], *lm.identifier.marker(1, 1)]
             assert decoded.items == (greedy_by_token(lm, before, allowed[row]),)
 
 
@@ -189,7 +189,7 @@ def test_log_probabilities_equal_a_full_recomputation_without_cache(kind: str) -
     for prompt, decoded in zip(prompts, decode_lists(lm, prompts, problems, beam=4), strict=True):
         before = list(prompt)
         for position, item in enumerate(decoded.items, start=1):
-            before += identifier.marker(position)
+            before += identifier.marker(position, 8)
             assert decoded.log_probs[position - 1] == pytest.approx(item_log_prob(lm, before, item), abs=2e-4)
             forms = [(*form, *identifier.separator) for form in identifier.spell(item)]
             before += max(forms, key=lambda form: sequence_log_prob(lm, before, form))

@@ -118,7 +118,8 @@ def test_time_enough_changes_nothing() -> None:
     assert decode_lists(lm, begun, problems, teacher_scores=scores, weight=1.0, budget_s=1e6) == plain
     assert all(one.fallback_from is None for one in plain)
     assert plain[0].log_probs[0] == pytest.approx(
-        item_log_prob(lm, [*begun[0], *lm.identifier.marker(1)], plain[0].items[0]), abs=2e-4
+        item_log_prob(lm, [*begun[0], *lm.identifier.marker(1, problems[0].count)], plain[0].items[0]),
+        abs=2e-4,
     )
 
 

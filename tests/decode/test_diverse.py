@@ -48,7 +48,7 @@ def check_group(
     """At every position the best item, less a penalty for each earlier group that chose it there."""
     found, before = lists[group], list(prompt)
     for place, item in enumerate(found.items):
-        before += lm.identifier.marker(place + 1)
+        before += lm.identifier.marker(place + 1, problem.count)
         times = [sum(one.items[place] == other for one in lists[:group]) for other in range(N)]
         values = {
             other: item_log_prob(lm, before, other) - penalty * times[other]

@@ -80,7 +80,7 @@ def test_the_best_items_equal_exhaustive_enumeration(kind: str, with_additions: 
     for seed in range(6):
         rng = np.random.default_rng([seed, k])
         lm = tiny_lm(identifier_of(kind, rng), seed=seed, sharpness=(8.0, 2.0, 0.2)[seed % 3])
-        begun = [[*prompt, *lm.identifier.marker(1)] for prompt in random_prompts(B, rng)]
+        begun = [[*prompt, *lm.identifier.marker(1, 2)] for prompt in random_prompts(B, rng)]
         admissible = rng.random((B, N)) < (1.0 if seed == 0 else 0.6)
         admissible[np.arange(B), rng.integers(N, size=B)] = True
         additions = rng.standard_normal((B, N)) * (0.1, 3.0, 40.0)[seed % 3] if with_additions else None
@@ -99,7 +99,7 @@ def test_any_ranked_item_can_be_settled_and_continued(kind: str) -> None:
         rng = np.random.default_rng(place)
         lm = tiny_lm(identifier_of(kind, rng), seed=place)
         trie = lm.identifier.trie
-        begun = [[*prompt, *lm.identifier.marker(1)] for prompt in random_prompts(B, rng)]
+        begun = [[*prompt, *lm.identifier.marker(1, 2)] for prompt in random_prompts(B, rng)]
         everything = np.ones((B, N), np.bool_)
         with torch.inference_mode():
             cache = RaggedCache(lm.model, begun, pad_id=PAD_ID)
@@ -109,11 +109,11 @@ def test_any_ranked_item_can_be_settled_and_continued(kind: str) -> None:
             ranking.settle(ranked.chain[picked])
             leaves = ranked.leaf[picked]
             last = trie.tokens[leaves, trie.lengths[leaves] - 1]
-            cache.extend(np.column_stack([last, np.tile(lm.identifier.marker(2), (B, 1))]))
+            cache.extend(np.column_stack([last, np.tile(lm.identifier.marker(2, 2), (B, 1))]))
             again = ItemRanking(trie, cache, everything, None, k=2).rank()
         rows = ranked_rows(again)
         for row in range(B):
-            before = [*begun[row], *trie.spelling(int(leaves[row])), *lm.identifier.marker(2)]
+            before = [*begun[row], *trie.spelling(int(leaves[row])), *lm.identifier.marker(2, 2)]
             check_row(lm, before, everything[row], np.zeros(N), 2, rows[row])
 
 
@@ -123,7 +123,7 @@ def test_items_win_by_spellings_that_would_lose_alone() -> None:
     shares = [codes[0:3], codes[3:6], codes[6:12]]
     lm = tiny_lm(CodeIdentifier(shares), sharpness=0.0)
     with torch.inference_mode():
-        cache = RaggedCache(lm.model, [[11, *lm.identifier.marker(1)]], pad_id=PAD_ID)
+        cache = RaggedCache(lm.model, [[11, *lm.identifier.marker(1, 2)]], pad_id=PAD_ID)
         ranking = ItemRanking(lm.identifier.trie, cache, np.ones((1, 3), np.bool_), None, k=1)
         (item,), (log_prob,) = ranking.rank()[1:3]
     assert item == 2
@@ -135,7 +135,7 @@ def test_equals_go_to_the_lower_item() -> None:
     admissible = np.ones((1, N), np.bool_)
     admissible[0, [0, 3]] = False
     with torch.inference_mode():
-        cache = RaggedCache(lm.model, [[11, *lm.identifier.marker(1)]], pad_id=PAD_ID)
+        cache = RaggedCache(lm.model, [[11, *lm.identifier.marker(1, 2)]], pad_id=PAD_ID)
         ranked = ItemRanking(lm.identifier.trie, cache, admissible, None, k=4).rank()
     assert ranked.item.tolist() == [1, 2, 4, 5]
 
@@ -147,7 +147,7 @@ def test_impossible_items_come_last() -> None:
         lm.model.lm_head.bias = torch.nn.Parameter(torch.zeros(40))
         lm.model.lm_head.bias.data[10] = -torch.inf
         with torch.inference_mode():
-            cache = RaggedCache(lm.model, [[11, *lm.identifier.marker(1)]], pad_id=PAD_ID)
+            cache = RaggedCache(lm.model, [[11, *lm.identifier.marker(1, 2)]], pad_id=PAD_ID)
             ranked = ItemRanking(lm.identifier.trie, cache, np.ones((1, N), np.bool_), None, k=N).rank()
         assert sorted(ranked.item.tolist()) == list(range(N))
         is_possible = [

@@ -88,7 +88,9 @@ def adapter(lm: TinyLM, begun: Begun, problems: list[Problem], seed: int) -> Ans
         tokens = torch.cat([tokens, torch.where(greedy, masked.argmax(dim=1), drawn)[:, None]], dim=1)
         if (tokens[:, width:] == lm.end_id).any(dim=1).all():
             break
-    answers = [read_answer(lm, row) for row in tokens[:, width:].tolist()]
+    counts = [problem.count for problem in problems for _ in range(2)]
+    rows = tokens[:, width:].tolist()
+    answers = [read_answer(lm, row, count) for row, count in zip(rows, counts, strict=True)]
     return [answers[2 * row : 2 * row + 2] for row in range(len(begun))]
 
 

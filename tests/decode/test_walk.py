@@ -49,7 +49,7 @@ def by_definition(
     chosen: list[int] = []
     log_probs: list[float] = []
     for position in range(1, problem.count + 1):
-        tokens += lm.identifier.marker(position)
+        tokens += lm.identifier.marker(position, problem.count)
         prefix: tuple[int, ...] = ()
         log_probs.append(0.0)
         while prefix not in spelled:
@@ -88,7 +88,7 @@ def test_decisions_are_the_places_with_a_choice_and_name_what_was_allowed() -> N
     decided = {decision.place: decision.allowed.tolist() for decision in found.decisions}
     place, chosen = 0, []
     for position, item in enumerate(found.items, start=1):
-        place += len(lm.identifier.marker(position))
+        place += len(lm.identifier.marker(position, problem.count))
         spelling = (*lm.identifier.spell(item)[0], *lm.identifier.separator)
         for k in range(len(spelling)):
             allowed = sorted(allowed_tokens(lm, problem, chosen, spelling[:k]))

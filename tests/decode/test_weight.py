@@ -49,7 +49,8 @@ def test_a_huge_first_place_ranks_by_the_first_place_alone(world: tuple[Split, F
     changed = 0
     for prompt, problem, found in zip(prompts, validation.problems, lists, strict=True):
         with torch.inference_mode():
-            logits = lm.model(input_ids=torch.tensor([[*prompt, *lm.identifier.marker(1)]])).logits[0, -1]
+            begun = [*prompt, *lm.identifier.marker(1, problem.count)]
+            logits = lm.model(input_ids=torch.tensor([begun])).logits[0, -1]
         items = torch.where(torch.from_numpy(problem.allowed), logits[first : first + 40], -torch.inf)
         expected, used = [], set()
         for item in items.argsort(descending=True).tolist():

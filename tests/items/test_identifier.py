@@ -53,13 +53,13 @@ def test_contract_of_every_identifier(build: Callable[[], Identifier]) -> None:
     items = [3, 0, 1, 5]
     answer = identifier.answer(items)
     assert identifier.parse(answer, decode) == items
-    lines = [len(identifier.line(j, item)) for j, item in enumerate(items, start=1)]
+    lines = [len(identifier.line(j, 4, item)) for j, item in enumerate(items, start=1)]
     last_of_item = [sum(lines[: j + 1]) - 1 for j in range(4)]
     assert identifier.ends(answer, decode) == last_of_item
     pieces = [
         token
         for j, item in enumerate(items, start=1)
-        for token in (*identifier.marker(j), *identifier.spell(item)[0], *identifier.separator)
+        for token in (*identifier.marker(j, 4), *identifier.spell(item)[0], *identifier.separator)
     ]
     assert answer == pieces
     assert len(answer) <= identifier.answer_length(4)
@@ -87,10 +87,17 @@ def test_the_largest_count_is_the_last_that_fits(build: Callable[[], Identifier]
 
 def test_atomic_tokens_by_hand() -> None:
     identifier = atomic()
-    # later positions than there are slots share the last slot
-    assert identifier.answer([5, 0, 2, 1]) == [90, 105, 91, 100, 92, 102, 92, 101]
+    # markers count down; what is more than there are slots shares the last slot
+    assert identifier.answer([5, 0, 2, 1]) == [92, 105, 92, 100, 91, 102, 90, 101]
+    assert identifier.numbers == {1: 90, 2: 91, 3: 92}
     assert identifier.history([5, 0]) == [105, 100]
     assert identifier.answer_length(10) == 20
+
+
+def test_a_model_whose_lists_count_up_is_refused() -> None:
+    old = {name: value for name, value in atomic().to_dict().items() if name != "slots"}
+    with pytest.raises(DataError, match="count their places up"):
+        identifier_from_dict(old, encode)
 
 
 def test_reading_atomic_answers() -> None:
@@ -111,7 +118,7 @@ def test_title_lines_read_as_text() -> None:
     identifier = titles()
     assert decode(identifier.answer([1, 3])) == "1. Alien 3\n2. La Cité des enfants perdus\n"
     assert decode(identifier.history([1, 3])) == "- Alien 3\n- La Cité des enfants perdus\n"
-    assert identifier.marker(3) == tuple(encode("3."))
+    assert identifier.marker(3, 5) == tuple(encode("3."))
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ class Case(NamedTuple):
 def title_tokens(lm: LanguageModel) -> list[int]:
     # items 2 and 3 are "Heat (1986)" and "Heat (1995)"; 3 is mentioned twice, 5 is begun
     prompt = lm.encode_prompt([2, 4, 3], "Ten.\nNo - Heat.", 2)
-    begun = [*lm.identifier.marker(2), *lm.identifier.spell(5)[0][:2]]
-    return [*prompt, *lm.identifier.line(1, 3), *begun]
+    begun = [*lm.identifier.marker(2, 2), *lm.identifier.spell(5)[0][:2]]
+    return [*prompt, *lm.identifier.line(1, 2, 3), *begun]
 
 
 @pytest.fixture(params=["atomic", "title"])
@@ -83,7 +83,7 @@ def test_title_logits_are_the_llamas_plus_logs_of_mean_weights() -> None:
         states = model.model(input_ids=torch.tensor([tokens])).last_hidden_state[0]
         queries, keys = model.copy_query(states), model.copy_key(states)
     begun = {}  # place of a title's first token -> tokens of the title that stand there
-    bullet, marker = lm.identifier.history([0])[0], lm.identifier.marker(1)
+    bullet, marker = lm.identifier.history([0])[0], lm.identifier.marker(1, 2)
     lines = [i + 1 for i, token in enumerate(tokens) if [token] == list(lm.identifier.separator)]
     lines.append(len(lm.encode_prompt([2, 4, 3], "Ten.\nNo - Heat.", 2)))
     for line in sorted(lines):
@@ -211,12 +211,12 @@ def test_scores_push_a_seen_title_out_of_greedy_answers() -> None:
         model.copy_query.bias.fill_(10.0)
         model.copy_key.bias.fill_(-10.0)
     prompt = lm.encode_prompt([0, 1, 2, 4, 5, 6, 7], "One.", 2)
-    line = lm.identifier.line(1, 3)
+    line = lm.identifier.line(1, 2, 3)
     logits = run(model, torch.tensor([[*prompt, *line]]))[0].log_softmax(dim=-1)
-    first = len(prompt) + len(lm.identifier.marker(1))
+    first = len(prompt) + len(lm.identifier.marker(1, 2))
     allowed = sum(float(logits[t - 1, token]) for t, token in enumerate(line, len(prompt)) if t >= first)
     for item in (0, 1, 2, 4, 5, 6, 7):
-        other = lm.identifier.line(1, item)
+        other = lm.identifier.line(1, 2, item)
         spelled = run(model, torch.tensor([[*prompt, *other]]))[0].log_softmax(dim=-1)
         log_prob = sum(
             float(spelled[t - 1, token]) for t, token in enumerate(other, len(prompt)) if t >= first

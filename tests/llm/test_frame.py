@@ -76,7 +76,7 @@ def test_typed_control_tokens_stay_words() -> None:
     ids = encode(typed)
     special = {lm.end_id, *lm.frame.opening, *lm.frame.reply}
     assert not special & set(ids)
-    assert all(i < lm.identifier.marker(1)[0] for i in ids)
+    assert all(i < lm.identifier.marker(1, 1)[0] for i in ids)
     assert lm.tokenizer.decode(ids) == typed
 
 

@@ -37,7 +37,7 @@ def test_every_title_of_ml_100k_comes_back(data_dir: Path) -> None:
 def test_items_and_slots_are_one_token_each_and_named() -> None:
     lm = tiny()
     assert isinstance(lm.identifier, AtomicIdentifier)
-    assert lm.tokenizer.decode(lm.identifier.answer([3, 0])) == "<|1|><|item:3|><|2|><|item:0|>"
+    assert lm.tokenizer.decode(lm.identifier.answer([3, 0])) == "<|2|><|item:3|><|1|><|item:0|>"
     assert lm.vocab_size == 300 + 5 + 8 == len(lm.tokenizer)
 
 

@@ -21,14 +21,13 @@ from steerec.align.all_actions import (
 )
 from steerec.align.credit import Judged, advantages_by_entry, padded, token_rewards
 from steerec.align.critic import ActorCritic, Targets, ppo_targets
-from steerec.align.places import Places
 from steerec.align.policy import Decisions, lay_out, say
 from steerec.align.rewards.judge import AskedScores, Judge
 from steerec.align.rl_config import RlConfig
 from steerec.align.rollouts import Ask, Rollout, roll_constrained, roll_free, roll_unique
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.packing import hidden_states
-from steerec.seeding import derive_seed, numpy_rng, shuffled
+from steerec.seeding import derive_seed, shuffled
 
 STAGE = "rl"
 _ROWS = 128
@@ -83,7 +82,7 @@ class RlBatches:
         if config.all_actions is not None:
             item_tokens(lm)
             assert scores is not None
-        self.scores, self.places = scores, Places.of(lm, config.place_shift_share)
+        self.scores = scores
         self.lm, self.asks, self.config = lm, asks, config
         self.actor, self.reference = actor, reference
         self.free, self.constrained = free, constrained
@@ -109,10 +108,6 @@ class RlBatches:
             "batch_size": _ROWS,
         }
         seed = derive_seed(config.training.seed, STAGE, number, micro)
-        if self.places is not None:
-            rng = numpy_rng(seed, "places")
-            begun = [dataclasses.replace(a, tokens=self.places.begin(a.tokens, rng)) for a in asks[:split]]
-            asks = [*begun, *asks[split:]]
         lm.model.eval()
         groups = roll_free(lm, asks[:split], seed=seed, **options) if split else []
         if config.all_actions is not None:

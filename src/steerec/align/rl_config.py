@@ -58,8 +58,6 @@ class RlConfig(Config):
     """Optimiser steps on the same lists."""
     max_prompt_tokens: pydantic.PositiveInt = 128
     """Longest prompt; older history is left out."""
-    place_shift_share: float = pydantic.Field(0.0, ge=0, lt=1)
-    """Share of the free lists that begin at a later place, see `align.places`."""
     moments: Literal["rows", "present"] = "rows"
     """When requests are asked: at the moments of their rows, whose next item is known and whose teacher is
     cross-fitted; or now, at the end of every training history, where the teacher itself predicts what it has

@@ -225,7 +225,7 @@ def _rolled(
     tokens: Sequence[int] | None = None,
 ) -> Rollout:
     """Return a list under a request as a rollout; without tokens, each item has its first spelling."""
-    lines = [lm.identifier.line(place, item) for place, item in enumerate(items, start=1)]
+    lines = [lm.identifier.line(place, len(items), item) for place, item in enumerate(items, start=1)]
     return Rollout(
         items=tuple(items),
         tokens=tuple(token for line in lines for token in line) if tokens is None else tuple(tokens),

@@ -22,10 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from steerec.align.beginnings import Beginnings
 from steerec.align.distillation import DistillationConfig, Teaching, open_items, soft_labels
 from steerec.align.dropout import added_dropout
 from steerec.align.examples import BatchPlan, EncodedRows, encode_rows
-from steerec.align.places import Places
 from steerec.config import Config
 from steerec.errors import ConfigError
 from steerec.items.identifier import AtomicIdentifier
@@ -65,9 +65,9 @@ class SftConfig(Config):
     """Dropout on what every layer adds to the residual stream while training."""
     distillation: DistillationConfig | None = None
     """Soft labels of a teacher where a request leaves the same items open everywhere; None: none."""
-    place_shift_share: float = pydantic.Field(0.0, ge=0, lt=1)
-    """Share of lists that begin at a later place, the numbers of their request shifted alike, so that the
-    model learns to end where the number says (one token per item only; see `align.places`)."""
+    beginnings_share: float = pydantic.Field(0.0, ge=0, lt=1)
+    """Share of lists that are read as the beginning of a longer one, so that numbers are learned that no row
+    asks for (one token per item only; see `align.beginnings`)."""
     lora: LoraConfig | None = None
     """Train low-rank adapters, merged at the end; None trains all weights."""
 
@@ -105,7 +105,7 @@ class SftBatches:
         budget, seed = config.tokens_per_batch, config.training.seed
         self.plan = BatchPlan(lengths=self.encoded.lengths.tolist(), tokens_per_batch=budget, seed=seed)
         self.num_items, self.device = lm.identifier.num_items, next(lm.model.parameters()).device
-        self.places = Places.of(lm, config.place_shift_share)
+        self.beginnings = Beginnings.of(lm, config.beginnings_share)
         if config.distillation is None:
             return
         if teacher is None or not isinstance(lm.identifier, AtomicIdentifier):
@@ -120,13 +120,10 @@ class SftBatches:
         chosen = self.plan[number]
         weight = self.config.history_loss_weight
         examples = [self.encoded.example(int(row), weight) for row in chosen]
-        if self.places is not None:
-            rng = numpy_rng(self.config.training.seed, "places", number)
+        if self.beginnings is not None:
+            rng = numpy_rng(self.config.training.seed, "beginnings", number)
             starts = self.encoded.answer[chosen].tolist()
-            examples = [
-                self.places.shift(example, start, rng)
-                for example, start in zip(examples, starts, strict=True)
-            ]
+            examples = [self.beginnings.of_longer(*one, rng) for one in zip(examples, starts, strict=True)]
         packed = pack(examples, max(self.config.pack_length, max(len(e.tokens) for e in examples)))
         places, labels = self._soft(chosen.tolist(), packed)
         return SftBatch(

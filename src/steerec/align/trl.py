@@ -77,6 +77,7 @@ def trl_sft(
     trl = _load(lm)
     _refuse(
         history_loss_weight=config.history_loss_weight != 0,
+        beginnings_share=config.beginnings_share != 0,
         embedding_dropout=config.embedding_dropout != 0,
         residual_dropout=config.residual_dropout != 0,
         distillation=config.distillation is not None,

@@ -82,7 +82,7 @@ def prefix_function(
     lm: LanguageModel, root: Node, *, count: int, prompt_tokens: int
 ) -> Callable[[int, Tensor], list[int]]:
     """Return a `prefix_allowed_tokens_fn` for lists of `count` items after the prompt."""
-    markers = [lm.identifier.marker(position) for position in range(1, count + 1)]
+    markers = [lm.identifier.marker(position, count) for position in range(1, count + 1)]
 
     def allowed(row: int, ids: Tensor) -> list[int]:
         tokens, place = ids[prompt_tokens:].tolist(), 0

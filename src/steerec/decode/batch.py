@@ -107,23 +107,23 @@ class ListBatch:
             if len(goes_on) < len(rows):
                 cache.keep_rows(goes_on)
                 rows = rows[goes_on]
-            self._write(cache, choice.leaves[goes_on], position + 1)
+            self._write(cache, rows, choice.leaves[goes_on], position + 1)
         return [self._outcome(row) for row in range(len(self._counts))]
 
     def _read(self) -> RaggedCache:
-        marker = self._identifier.marker(1)
-        prompts = [(*prompt, *marker) for prompt in self._prompts]
+        markers = [self._identifier.marker(1, problem.count) for problem in self._problems[:: self._copies]]
+        prompts = [(*prompt, *marker) for prompt, marker in zip(self._prompts, markers, strict=True)]
         cache = RaggedCache(self._lm.model, prompts, pad_id=self._lm.pad_id)
         if self._copies > 1:
             cache.repeat(self._copies)
         return cache
 
-    def _write(self, cache: RaggedCache, leaves: IntArray, position: int) -> None:
+    def _write(self, cache: RaggedCache, rows: IntArray, leaves: IntArray, position: int) -> None:
         """Append the last token of each spelling, which no search has pushed, and the next marker."""
         trie = self._identifier.trie
         last = trie.tokens[leaves, trie.lengths[leaves] - 1]
-        marker = np.tile(self._identifier.marker(position), (len(leaves), 1))
-        cache.extend(np.column_stack([last, marker]))
+        markers = [self._identifier.marker(position, count) for count in self._counts[rows].tolist()]
+        cache.extend(np.column_stack([last, markers]))
 
     def _append(self, rows: IntArray, choice: Choice) -> None:
         for place, row in enumerate(rows):

@@ -62,8 +62,9 @@ class Paths:
 
     def begin(self, requests: Sequence[int]) -> list[Path]:
         """Return one new path per given request, each before its first decision."""
-        marker = self._identifier.marker(1)
-        paths = [Path(request, marker) for request in requests]
+        counts = [self._problems[request].count for request in requests]
+        markers = [self._identifier.marker(1, count) for count in counts]
+        paths = [Path(request, marker) for request, marker in zip(requests, markers, strict=True)]
         self._turn(paths)
         self._settle(paths)
         return paths
@@ -104,7 +105,8 @@ class Paths:
         path.node, path.options = 0, path.options[:0]
         if not self._is_open(path):
             return False
-        path.tokens += self._identifier.marker(len(path.items) + 1)
+        count = self._problems[path.request].count
+        path.tokens += self._identifier.marker(len(path.items) + 1, count)
         return True
 
     def _turn(self, paths: Sequence[Path]) -> None:

@@ -1,6 +1,6 @@
 """How items are written in tokens: one added token each, or their titles.
 
-A list is a line per item: marker (position), spelling, separator. Rows for training, prompts and tries are
+A list is a line per item: marker (place), spelling, separator. Rows for training, prompts and tries are
 all built from these pieces, and pieces are tokenised once and concatenated as ids, never re-tokenised.
 """
 
@@ -35,8 +35,8 @@ class Identifier(ABC):
         """Return all spellings of an item; the first is the one that rows and prompts use."""
 
     @abstractmethod
-    def marker(self, position: int) -> Spelling:
-        """Return the tokens that begin line `position` (1-based)."""
+    def marker(self, position: int, count: int) -> Spelling:
+        """Return the tokens that begin line `position` (1-based) of a list of `count` items."""
 
     @abstractmethod
     def history(self, items: Sequence[int]) -> list[int]:
@@ -67,22 +67,23 @@ class Identifier(ABC):
     def to_dict(self) -> dict[str, Any]:
         """Return what `identifier_from_dict` rebuilds it from, as plain JSON values."""
 
-    def line(self, position: int, item: int) -> list[int]:
-        """Return marker, first spelling and separator of one line."""
-        return [*self.marker(position), *self.spell(item)[0], *self.separator]
+    def line(self, position: int, count: int, item: int) -> list[int]:
+        """Return marker, first spelling and separator of one line of a list of `count` items."""
+        return [*self.marker(position, count), *self.spell(item)[0], *self.separator]
 
     def answer(self, items: Sequence[int]) -> list[int]:
         """Return the tokens of a list, without the token that ends an answer."""
-        return [token for j, item in enumerate(items, start=1) for token in self.line(j, item)]
+        count = len(items)
+        return [token for j, item in enumerate(items, start=1) for token in self.line(j, count, item)]
 
     def answer_length(self, count: int) -> int:
         """Return how many tokens a list of `count` items may need at most, without the end token."""
-        return sum(len(self.marker(j)) for j in range(1, count + 1)) + count * self._longest_line
+        return sum(len(self.marker(j, count)) for j in range(1, count + 1)) + count * self._longest_line
 
     def largest_count(self, room: int) -> int:
         """Return the largest count whose list fits in `room` tokens whatever its items; 0 if none does."""
         count = 0
-        while (room := room - len(self.marker(count + 1)) - self._longest_line) >= 0:
+        while (room := room - len(self.marker(count + 1, count + 1)) - self._longest_line) >= 0:
             count += 1
         return count
 
@@ -111,7 +112,12 @@ class Identifier(ABC):
 
 
 class AtomicIdentifier(Identifier):
-    """Every item is one added token, every position one added slot token; lines need no separator."""
+    """Every item is one added token; lines need no separator, and their markers count down.
+
+    The slot token before an item says how many items are left, this one included: a list of three is
+    `3 item 2 item 1 item`. Its first slot is the number that was asked for, and it ends after slot 1 whatever
+    its length; counting up, a list would end at a different slot for every number asked.
+    """
 
     name = "atomic"
 
@@ -121,8 +127,8 @@ class AtomicIdentifier(Identifier):
         Args:
             num_items: N; item i is token `first_item_id + i`.
             first_item_id: token of item 0.
-            first_slot_id: token of position 1.
-            num_slots: positions with a token of their own; later positions share the last one.
+            first_slot_id: token of the last place, "1 left".
+            num_slots: places with a token of their own; those further from the end share the last one.
 
         Raises:
             DataError: a number is out of range or the two ranges overlap.
@@ -145,10 +151,15 @@ class AtomicIdentifier(Identifier):
         """Return the item's one token."""
         return ((self.first_item_id + _index(item, self.num_items),),)
 
-    def marker(self, position: int) -> Spelling:
-        """Return the slot token of a position."""
-        assert position >= 1
-        return (self.first_slot_id + min(position, self.num_slots) - 1,)
+    def marker(self, position: int, count: int) -> Spelling:
+        """Return the slot token of what is left from a position on."""
+        assert 1 <= position <= count
+        return (self.first_slot_id + min(count - position + 1, self.num_slots) - 1,)
+
+    @property
+    def numbers(self) -> dict[int, int]:
+        """Return the token of every number of items that can be left."""
+        return {left: self.marker(1, left)[0] for left in range(1, self.num_slots + 1)}
 
     def history(self, items: Sequence[int]) -> list[int]:
         """Return the item tokens, oldest first."""
@@ -178,9 +189,9 @@ class AtomicIdentifier(Identifier):
         return entries
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the name and the constructor's arguments."""
+        """Return the name, which way slots count, and the constructor's arguments."""
         fields = ("name", "num_items", "first_item_id", "first_slot_id", "num_slots")
-        return {field: getattr(self, field) for field in fields}
+        return {field: getattr(self, field) for field in fields} | {"slots": _SLOTS}
 
 
 class TitleIdentifier(Identifier):
@@ -228,9 +239,9 @@ class TitleIdentifier(Identifier):
         """Return the tokens of the title, with the blank before it."""
         return (self._spellings[_index(item, self.num_items)],)
 
-    def marker(self, position: int) -> Spelling:
-        """Return the tokens of "3."."""
-        assert position >= 1
+    def marker(self, position: int, count: int) -> Spelling:
+        """Return the tokens of "3.", however long the list is."""
+        assert 1 <= position <= count
         if position not in self._markers:
             self._markers[position] = tuple(self._encode(f"{position}."))
         return self._markers[position]
@@ -313,15 +324,23 @@ def identifier_from_dict(values: Mapping[str, Any], encode: Encode) -> Identifie
         encode: token ids of a text; used by titles only.
 
     Raises:
-        DataError: there is no identifier of that name.
+        DataError: there is no identifier of that name, or its slots count the other way.
     """
-    name, arguments = values.get("name"), {key: value for key, value in values.items() if key != "name"}
+    name = values.get("name")
+    arguments = {key: value for key, value in values.items() if key not in ("name", "slots")}
     if name not in IDENTIFIERS:
         hint = did_you_mean(str(name), IDENTIFIERS)
         raise DataError(f'There is no identifier "{name}".{hint} Identifiers: {", ".join(IDENTIFIERS)}.')
     if name == "title":
         return TitleIdentifier(arguments["texts"], encode)
+    if values.get("slots") != _SLOTS:
+        raise DataError(
+            "This model's lists count their places up: an older steerec trained it; this one counts down. "
+            "Run its recipe again."
+        )
     return AtomicIdentifier(**arguments)
 
+
+_SLOTS = "count down"
 
 IDENTIFIERS: dict[str, type[Identifier]] = {"atomic": AtomicIdentifier, "title": TitleIdentifier}

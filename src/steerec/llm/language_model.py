@@ -42,8 +42,8 @@ class LanguageModel:
         max_history: most recent items of a history that a prompt shows.
         max_context: positions used, at most those of the model.
         displays: N display names; with atomic items, a quoted name in an instruction is read as the item.
-        reads_numbers: whether, with atomic items, a number in an instruction is the token of that place of a
-            list, so that "ten films" and the tenth line say the same.
+        reads_numbers: whether, with atomic items, a number in an instruction is the token of that many items
+            left, so that "ten films" and the first line of such a list say the same.
     """
 
     model: PreTrainedModel
@@ -97,8 +97,7 @@ class LanguageModel:
     def _numbers(self) -> Mapping[str, int]:
         if not self.reads_numbers or not isinstance(self.identifier, AtomicIdentifier):
             return {}
-        places = range(1, self.identifier.num_slots + 1)
-        return {str(place): self.identifier.marker(place)[0] for place in places}
+        return {str(number): token for number, token in self.identifier.numbers.items()}
 
     @cached_property
     def _headers(self) -> tuple[list[int], list[int]]:

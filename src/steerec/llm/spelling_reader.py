@@ -73,7 +73,7 @@ def read_tables(identifier: Identifier, reply_end: int, vocab_size: int) -> Spel
     spellings = [(*identifier.spell(i)[0], *separator) for i in range(identifier.num_items)]
     order = sorted(range(len(spellings)), key=lambda i: spellings[i])
     lead = tuple(identifier.history([0])[: -len(spellings[0])])
-    markers = {lead, *(tuple(identifier.marker(p)) for p in range(1, _MARKERS + 1))}
+    markers = {lead, *(tuple(identifier.marker(p, _MARKERS)) for p in range(1, _MARKERS + 1))}
     edges: dict[tuple[int, int], int] = {}
     root, size = 2, 3
     for marker in sorted(markers):

@@ -12,9 +12,21 @@ from steerec.loop import TrainingConfig
 from steerec.recipes.controllable import PAPER, tiny, tiny_titles
 from steerec.run_config import RunConfig
 
+_TEACHING = {
+    "credit": "Ciosek and Whiteson 2018, arXiv 1706.05374: the expectation over all actions",
+    "teaching": "Agarwal et al. 2024, arXiv 2306.13649: on-policy distillation",
+}
+_TAUGHT = (
+    "instead of PPO on one sampled list: at every beginning of a list that the model writes under its request, "
+    "the teacher's word on every item that the request still allows",
+    "probabilities over the whole vocabulary: what is not allowed is unlearned with it",
+    "requests are asked at the end of the training histories, where the teacher predicts what it has not seen "
+    "and the true next item is not known",
+)
+
 
 def tiny_grpo() -> RunConfig:
-    """The demo's model, then GRPO: half of the lists written freely, half under their requests."""
+    """The demo's model, then GRPO on lists that are written freely, and on-policy teaching under requests."""
     return tiny().replace(
         recipe="controllable-tiny-grpo",
         paper=PAPER.replace(
@@ -22,26 +34,31 @@ def tiny_grpo() -> RunConfig:
             sources={
                 "objective": "Shao et al. 2024, arXiv 2402.03300, equation 3",
                 "rewards": "section 4.2: item and list rewards; ours follow from the request itself",
+                **_TEACHING,
             },
             departures=(
                 "GRPO instead of PPO, on the tokens that were really sampled",
-                "half of the lists are sampled under their requests: they learn ranking, free ones obedience",
+                "free lists are rewarded for obeying; ranking is learned from lists under requests",
                 "item rewards count from their item on only; the baseline is the group's at the same item",
                 "the reference is a frozen copy of the whole model",
+                *_TAUGHT,
             ),
         ),
         align=RlConfig(
             training=TrainingConfig(
                 max_steps=200,
-                learning_rate=1e-4,
+                learning_rate=2e-4,
                 warmup_ratio=0.05,
+                lr_scheduler_type="linear",
                 bf16=True,
                 eval_steps=50,
                 save_steps=25,
             ),
             objective=Objective(aggregation="sequence", kl_weight=0.02),
-            free_reward=RewardConfig(satisfaction=1, gap=1, ranking=0.5, regret=0, place=1),
-            constrained_reward=RewardConfig(satisfaction=0, gap=0, ranking=1, regret=0),
+            free_reward=RewardConfig(satisfaction=1, gap=1, ranking=0, regret=0, place=1),
+            moments="present",
+            max_prompt_tokens=256,
+            all_actions=AllActionsConfig(),
         ),
     )
 
@@ -50,9 +67,22 @@ def titles_grpo() -> RunConfig:
     """The model that spells titles, then GRPO; 50 updates, since a title is five tokens and not one."""
     parent, grpo = tiny_titles(), tiny_grpo()
     assert isinstance(grpo.align, RlConfig)
-    training = grpo.align.training.replace(max_steps=50, eval_steps=25)
     return parent.replace(
-        recipe="controllable-tiny-titles-grpo", paper=grpo.paper, align=grpo.align.replace(training=training)
+        recipe="controllable-tiny-titles-grpo",
+        paper=grpo.paper.replace(
+            departures=(
+                "GRPO instead of PPO, on the tokens that were really sampled",
+                "half of the lists are sampled under their requests: they learn ranking, free ones obedience",
+                "item rewards count from their item on only; the baseline is the group's at the same item",
+                "the reference is a frozen copy of the whole model",
+            ),
+        ),
+        align=RlConfig(
+            training=grpo.align.training.replace(max_steps=50, eval_steps=25, learning_rate=1e-4),
+            objective=grpo.align.objective,
+            free_reward=RewardConfig(satisfaction=1, gap=1, ranking=0.5, regret=0, place=1),
+            constrained_reward=RewardConfig(satisfaction=0, gap=0, ranking=1, regret=0),
+        ),
     )
 
 
@@ -62,17 +92,8 @@ def tiny_on_policy() -> RunConfig:
     return parent.replace(
         recipe="controllable-tiny-on-policy",
         paper=parent.paper.replace(
-            sources={
-                "credit": "Ciosek and Whiteson 2018, arXiv 1706.05374: the expectation over all actions",
-                "loss": "Agarwal et al. 2024, arXiv 2306.13649: on-policy distillation",
-            },
-            departures=(
-                "instead of PPO on one sampled list: at every beginning of a list that the model writes, the "
-                "teacher's word on every item that the request still allows",
-                "probabilities over the whole vocabulary: what is not allowed is unlearned with it",
-                "requests are asked at the end of the training histories, where the teacher predicts what it "
-                "has not seen and the true next item is not known",
-            ),
+            sources=_TEACHING,
+            departures=_TAUGHT,
         ),
         align=RlConfig(
             training=TrainingConfig(

@@ -58,6 +58,7 @@ def tiny() -> RunConfig:
                 save_steps=100,
             ),
             history_loss_weight=0.5,
+            beginnings_share=0.3,
             embedding_dropout=0.15,
             residual_dropout=0.15,
             distillation=DistillationConfig(weight=4.0),
@@ -87,6 +88,7 @@ def tiny_titles() -> RunConfig:
         sft=parent.sft.replace(
             training=training,
             history_loss_weight=0.25,
+            beginnings_share=0.0,
             pack_length=2048,
             tokens_per_batch=8192,
             distillation=None,
@@ -106,6 +108,7 @@ def smollm2() -> RunConfig:
         sft=parent.sft.replace(
             training=training,
             history_loss_weight=0.1,
+            beginnings_share=0.0,
             embedding_dropout=0.0,
             residual_dropout=0.0,
             distillation=None,

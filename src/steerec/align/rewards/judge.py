@@ -174,7 +174,7 @@ def published_task(request: Request, problem: Problem) -> PublishedTask:
     """Return the published task that a request stands for.
 
     Raises:
-        ConfigError: it is none of them: several controls, a cap, a part of the list, an exact number.
+        ConfigError: it is none of them: several controls, a cap, a part of the list.
     """
     nobody = np.zeros(problem.num_items, np.bool_)
     if not request.controls and request.candidates is None:
@@ -189,6 +189,8 @@ def published_task(request: Request, problem: Problem) -> PublishedTask:
             if isinstance(control, Control) and control.share_about is not None:
                 share = control.share_about * problem.count
                 return PublishedTask("EP", quota.mask, math.floor(share + Fraction(1, 2)))
+            if quota.lower == quota.upper:
+                return PublishedTask("EP", quota.mask, quota.lower)
             if quota.lower == 0:
                 return PublishedTask("LP", quota.mask, quota.upper)
             if quota.upper >= problem.count:
