@@ -17,11 +17,11 @@ _TEACHING = {
     "teaching": "Agarwal et al. 2024, arXiv 2306.13649: on-policy distillation",
 }
 _TAUGHT = (
-    "instead of PPO on one sampled list: at every beginning of a list that the model writes under its request, "
-    "the teacher's word on every item that the request still allows",
+    "instead of PPO on one sampled list: at every beginning of a list that the model writes under its "
+    "request, the teacher's word on every item that the request still allows",
     "probabilities over the whole vocabulary: what is not allowed is unlearned with it",
-    "requests are asked at the end of the training histories, where the teacher predicts what it has not seen "
-    "and the true next item is not known",
+    "requests are asked at the end of the training histories, where the teacher predicts what it has not "
+    "seen and the true next item is not known",
 )
 
 
