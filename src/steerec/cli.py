@@ -232,6 +232,7 @@ def recommend(
             "--budget", metavar="SECONDS", help="Decoding time after which the teacher fills the rest."
         ),
     ] = None,
+    why: Annotated[bool, typer.Option("--explain", help="Say why each item is in the list.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Recommend for one history, or off-line for a file of users."""
@@ -240,8 +241,9 @@ def recommend(
 
     if request is not None and words is not None:
         raise RequestError("--request and --words are two ways to say the same thing: give one of them.")
-    if users is not None and (history or as_json):
-        raise ConfigError("--users takes stored histories and writes a file: leave --history and --json out.")
+    if users is not None and (history or as_json or why):
+        raise ConfigError("--users takes stored histories and writes a file: leave --history, --json and "
+                          "--explain out.")  # fmt: skip
     if out_file is not None and users is None:
         raise ConfigError("--out is where the lists of --users go: give --users, or leave --out out.")
     asked: Any = words
@@ -255,10 +257,13 @@ def recommend(
         out.print(escape(f"{written:,} lists written to {out_file or 'lists.parquet'}."), soft_wrap=True)
         return
     answer = engine.recommend(history=history or [], request=asked, budget_s=budget_s)
+    reasons = engine.explain(answer) if why else []
     if as_json:
-        print(answer.to_json())
-    else:
-        out.print(answer.render())
+        print(answer.to_json(reasons or None))
+        return
+    out.print(answer.render())
+    for reason in reasons:
+        out.print(escape(reason["sentence"]), highlight=False)
 
 
 def _read(path: Path) -> str:

@@ -218,6 +218,18 @@ def test_a_list_with_its_proof(
     assert "certificate 0: what it says is not true of this catalogue" in caught.err
 
 
+def test_reasons_are_printed_below_the_list_or_written_beside_it(
+    steerec: Steerec, run_folder: Path, split: Split, request_file: Path
+) -> None:
+    seen = [part for i in split.train[0].tolist() for part in ("--history", split.catalog.displays[i])]
+    asked = ("recommend", run_folder, *seen, "--request", request_file, "--explain")
+    answer = json.loads(steerec(*asked, "--json").out)
+    assert [reason["item_id"] for reason in answer["reasons"]] == [one["item_id"] for one in answer["items"]]
+    printed = " ".join(steerec(*asked).out.split())
+    for reason in answer["reasons"]:
+        assert reason["sentence"] in printed
+
+
 def test_words_and_unknown_history(steerec: Steerec, run_folder: Path) -> None:
     done = steerec(
         "recommend", run_folder, "--words", "three comedies", "--history", "Gone Forever [x]", "--json"
@@ -271,7 +283,9 @@ def test_lists_for_users(steerec: Steerec, run_folder: Path, tmp_path: Path) -> 
     assert "2 lists written to" in done.out
     assert pl.read_parquet(tmp_path / "lists.parquet").height == 6
     refused(
-        steerec(*batch, "--history", "x"), "--users takes stored histories", "leave --history and --json out"
+        steerec(*batch, "--history", "x"),
+        "--users takes stored histories",
+        "leave --history, --json and --explain out",
     )
     refused(
         steerec("recommend", run_folder, "--out", tmp_path / "x.parquet"), "give --users, or leave --out out"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from steerec.llm.language_model import LanguageModel
 from steerec.recommend.recommender import Recommender as Conventional
 from steerec.recommend.table import load_recommender
 from steerec.seeding import numpy_rng
+from steerec.serve.explain import explain, record
 from steerec.understand.keyword import KeywordReader
 
 if TYPE_CHECKING:
@@ -64,14 +65,20 @@ class Recommendation:
         }
         return pl.DataFrame(columns)
 
-    def to_json(self) -> str:
-        """Return JSON with items, history and certificate; `steerec eval RUN --verify FILE` reads it."""
-        record = {
+    def to_json(self, reasons: Sequence[dict[str, Any]] | None = None) -> str:
+        """Return JSON with items, history and certificate; `steerec eval RUN --verify FILE` reads it.
+
+        Args:
+            reasons: what `Recommender.explain` returned; written too where given.
+        """
+        record: dict[str, Any] = {
             "items": [item._asdict() for item in self.items],
             "history": list(self.history),
             "words": self.words,
             "certificate": self.certificate.model_dump(mode="json", by_alias=True),
         }
+        if reasons is not None:
+            record["reasons"] = list(reasons)
         return json.dumps(record, indent=2, ensure_ascii=False)
 
     def render(self) -> RenderableType:
@@ -202,6 +209,18 @@ class Recommender:
             self._recommendation(one, request, words, unplaced, seen)
             for one, (request, words, unplaced), seen in zip(lists, read, past, strict=True)
         ]
+
+    def explain(self, recommendation: Recommendation) -> list[dict[str, Any]]:
+        """Return why each item of a list is there, see `serve.explain`: plain JSON values with a sentence.
+
+        Args:
+            recommendation: what `recommend` returned.
+        """
+        request = recommendation.certificate.request
+        items = [self.catalog.resolve(item.item_id) for item in recommendation.items]
+        past = [self.catalog.resolve(item_id) for item_id in recommendation.history]
+        reasons = explain(items, past, request, self.catalog, self.teacher)
+        return [record(reason, request, self.catalog) for reason in reasons]
 
     def refuse(self, seen: Sequence[int], request: Request | str | None) -> None:
         """Raise what `answer` would raise for a history given as item indices; decode nothing."""

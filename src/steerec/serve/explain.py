@@ -1,0 +1,199 @@
+"""Why an item stands in a list: the control it serves, the history that carries it, its rank without control.
+
+Every claim is computed, none is written by a language model. What carries an item is found by leaving history
+items out, one at a time, and asking the teacher again; the items named are then left out together, and stay
+named only if the item's rank really falls with them.
+
+Legend: H items of the history, K items of the list, N items of the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steerec.control.control import Control
+from steerec.control.problem import BoolArray
+from steerec.control.request import Request, compile_request
+from steerec.control.statement import state_control
+from steerec.data.catalog import Catalog
+from steerec.recommend.recommender import Recommender as Conventional
+
+_MOST_NAMED = 3
+_LEAST_FALL = 0.1
+"""Nats of log-probability that leaving a history item out must cost, for it to be tried as a carrier."""
+_CHUNK = 256
+"""Histories scored together."""
+_FALLS_TO = 2.0
+"""An item is carried if its rank without the named ones is at least this many times its rank."""
+
+
+class Carrier(NamedTuple):
+    """A history item that carries a recommendation."""
+
+    item: int
+    fall: float
+    """Nats that the recommendation's log-probability falls without it."""
+
+
+class Reason(NamedTuple):
+    """Why one item is in the list."""
+
+    item: int
+    place: int
+    """Place in the list, from 1."""
+    rank: int | None
+    """Rank that the teacher gives it without any control among what the user has not seen, ties against it;
+    None where it was seen."""
+    controls: tuple[int, ...]
+    """Controls with a lower bound that count it, by their place in `request.controls`."""
+    carriers: tuple[Carrier, ...]
+    """History items that carry it, the strongest first; empty: nothing in the history does."""
+    rank_without: int | None
+    """Rank without the carriers; None without any."""
+
+
+def explain(
+    items: Sequence[int], history: Sequence[int], request: Request, catalog: Catalog, teacher: Conventional
+) -> list[Reason]:
+    """Return one reason per item of a list, in its order.
+
+    Args:
+        items: K item indices of a list that satisfies the request.
+        history: H item indices, oldest first.
+        request: what was asked.
+        catalog: N items.
+        teacher: scores histories; it is asked 1 + H + K times, in batches.
+    """
+    problem = compile_request(request, catalog, history)
+    unseen = compile_request(Request(), catalog, history).allowed
+    serving = [
+        tuple(q.control for q in problem.quotas if q.mask[item] and q.lower and q.first <= place <= q.last)
+        for place, item in enumerate(items, start=1)
+    ]
+    past = list(history)
+    shorter = [past[:h] + past[h + 1 :] for h in range(len(past))]
+    said = _log_probs([past, *shorter], unseen, teacher, items)  # (1 + H, K)
+    falls = said[:1] - said[1:]  # (H, K)
+    named = [_strongest(falls[:, k]) for k in range(len(items))]
+    with_all = _ranks([past] * len(items), items, unseen, teacher)
+    without = [[item for h, item in enumerate(past) if h not in set(chosen)] for chosen in named]
+    left = _ranks(without, items, unseen, teacher)
+    reasons = []
+    for k, item in enumerate(items):
+        is_carried = bool(named[k]) and left[k] >= _FALLS_TO * with_all[k]
+        carriers = [Carrier(past[h], float(falls[h, k])) for h in named[k]] if is_carried else []
+        reasons.append(
+            Reason(
+                item=item,
+                place=k + 1,
+                rank=with_all[k] if unseen[item] else None,
+                controls=serving[k],
+                carriers=tuple(carriers),
+                rank_without=left[k] if is_carried else None,
+            )
+        )
+    return reasons
+
+
+def carried_share(reasons: Sequence[Reason]) -> float:
+    """Return for how many items the history items named explain the rank, as a share of all."""
+    return float(np.mean([bool(reason.carriers) for reason in reasons])) if reasons else 0.0
+
+
+def say(reason: Reason, request: Request, catalog: Catalog) -> str:
+    """Return a reason as one sentence, each of whose claims is a field of it.
+
+    Args:
+        reason: what `explain` found.
+        request: the request of the list.
+        catalog: names items and values.
+    """
+    parts = []
+    if reason.controls:
+        asked = [request.controls[place] for place in reason.controls]
+        stated = [state_control(one, catalog) for one in asked if isinstance(one, Control)]
+        parts.append(f'it serves "{" and ".join(stated)}"')
+    if reason.rank is None:
+        parts.append("you have seen it before")
+    else:
+        moved = "also" if reason.rank == reason.place else "now"
+        parts.append(f"without any control it is number {reason.rank} for you, {moved} number {reason.place}")
+    if reason.carriers:
+        names = [catalog.displays[carrier.item] for carrier in reason.carriers]
+        parts.append(f"without {_listed(names)} in your history it would be number {reason.rank_without}")
+    else:
+        parts.append("no few items of your history carry it")
+    return f"{catalog.displays[reason.item]}: {'; '.join(parts)}."
+
+
+def record(reason: Reason, request: Request, catalog: Catalog) -> dict[str, Any]:
+    """Return a reason as plain JSON values, with ids and its sentence.
+
+    Args:
+        reason: what `explain` found.
+        request: the request of the list.
+        catalog: names items and values.
+    """
+    carriers = [
+        {
+            "item_id": catalog.item_ids[one.item],
+            "title": catalog.displays[one.item],
+            "fall": round(one.fall, 4),
+        }
+        for one in reason.carriers
+    ]
+    return {
+        "item_id": catalog.item_ids[reason.item],
+        "place": reason.place,
+        "rank": reason.rank,
+        "controls": list(reason.controls),
+        "carriers": carriers,
+        "rank_without": reason.rank_without,
+        "sentence": say(reason, request, catalog),
+    }
+
+
+def _strongest(falls: NDArray[np.float64]) -> list[int]:
+    """Return the places of the few history items whose absence costs most, by their fall."""
+    order = np.argsort(-falls, kind="stable")[:_MOST_NAMED]
+    return [int(h) for h in order if falls[h] >= _LEAST_FALL]
+
+
+def _log_probs(
+    histories: Sequence[Sequence[int]], among: BoolArray, teacher: Conventional, items: Sequence[int]
+) -> NDArray[np.float64]:
+    """Return the teacher's log-probabilities of some items among a set, one row per history."""
+    rows = []
+    for start in range(0, len(histories), _CHUNK):
+        scores = _scores(histories[start : start + _CHUNK], teacher)
+        top = scores[:, among].max(axis=1, keepdims=True)
+        total = np.log(np.exp(scores[:, among] - top).sum(axis=1, keepdims=True)) + top
+        rows.append(scores[:, list(items)] - total)
+    return np.concatenate(rows)
+
+
+def _ranks(
+    histories: Sequence[Sequence[int]], items: Sequence[int], among: BoolArray, teacher: Conventional
+) -> list[int]:
+    """Return the rank of each item after its own history, among a set and itself, ties against it."""
+    found: list[int] = []
+    for start in range(0, len(items), _CHUNK):
+        part = items[start : start + _CHUNK]
+        scores = _scores(histories[start : start + _CHUNK], teacher)
+        own = scores[np.arange(len(part)), list(part)][:, None]
+        better = (scores >= own) & among
+        better[np.arange(len(part)), list(part)] = False
+        found += (1 + better.sum(axis=1)).tolist()
+    return found
+
+
+def _scores(histories: Sequence[Sequence[int]], teacher: Conventional) -> NDArray[np.float64]:
+    return teacher.scores([np.asarray(one, np.int64) for one in histories]).astype(np.float64)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
