@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from steerec.control.control import Cap, Control, read_control
 from steerec.control.request import MAX_COUNT, Request
@@ -37,6 +37,16 @@ _COLUMN_ALIASES = {
 }
 
 
+class Reading(NamedTuple):
+    """What a text was understood as."""
+
+    request: Request
+    unplaced: list[str]
+    """Words that could not be placed, in the order of the text."""
+    says_count: bool
+    """Whether the text says how many items; otherwise the request asks for ten."""
+
+
 class KeywordReader:
     """Reads plain English requests about one catalogue."""
 
@@ -56,13 +66,15 @@ class KeywordReader:
         self._columns = _column_patterns(catalog)
 
     def read(self, sentence: str) -> tuple[Request, list[str]]:
-        """Return the request that a text makes.
+        """Return the request that a text makes, and the words that could not be placed; see `reading`."""
+        reading = self.reading(sentence)
+        return reading.request, reading.unplaced
+
+    def reading(self, sentence: str) -> Reading:
+        """Return what a text is understood as.
 
         Args:
             sentence: one or more sentences in English.
-
-        Returns:
-            The request, and the words that could not be placed, in the order of the text.
 
         Raises:
             RequestError: the text is longer than 20,000 characters, or names hundreds of different things.
@@ -130,8 +142,8 @@ class KeywordReader:
         words = [word for part in text for word in re.findall(r"[^\W\d_]+(?:'[^\W_]+)*", part)]
         return [word for word in words if self._lexicon.unknown(word)]
 
-    def _request(self, draft: Draft) -> tuple[Request, list[str]]:
-        count = self._count(draft)
+    def _request(self, draft: Draft) -> Reading:
+        count = self._count(draft)  # what the parts come to is said, too
         controls = []
         for given in draft.controls:
             control = _control(given, count)
@@ -147,7 +159,7 @@ class KeywordReader:
             exclude=list(dict.fromkeys(draft.exclude)),
             allow_seen=draft.allow_seen,
         )
-        return request, list(dict.fromkeys(draft.unplaced))
+        return Reading(request, list(dict.fromkeys(draft.unplaced)), draft.count is not None)
 
     def _count(self, draft: Draft) -> int:
         """Return the length of the list: as said, else what "5 comedies and 3 dramas" come to."""

@@ -1,0 +1,249 @@
+"""A conversation: each turn changes the standing request, and nothing that was shown comes again.
+
+The state is plain data: it can be shown, edited, stored as JSON and taken up again. A turn is a pure function
+of it; what a turn says is read by the same reader as a request of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from steerec.config import Config
+from steerec.control.control import Cap, Control, Wish
+from steerec.control.request import Request
+from steerec.control.where import Where, mask
+from steerec.data.catalog import Catalog
+from steerec.understand.keyword import Reading
+from steerec.understand.text import ORDINAL_WORDS, expand, lower, normalise
+
+Did = Literal["asked", "started over", "excluded", "likened", "forgot", "fewer", "more", "went on", "nothing"]
+
+_RESTART = re.compile(
+    r"\b(?:start (?:over|again|afresh|from scratch)|from scratch|reset"
+    r"|forget (?:everything|all of (?:it|that)))\b"
+)
+_ORDINAL = rf"(?:the )?(?:(?P<word>{'|'.join(ORDINAL_WORDS)})|(?P<digits>\d+)(?:st|nd|rd|th))(?: one)?"
+_NUMBERED = r"(?:number |no\. ?|# ?)(?P<number>\d+)"
+_ITEM = re.compile(
+    rf"(?<!\w)(?:{_ORDINAL}|{_NUMBERED}|the (?P<last>last)(?: one)?|(?:that|this)(?: last)? one|it)(?!\w)"
+)
+_REJECTS = re.compile(
+    r"^(?:no|not|nope|drop|remove|skip|without|replace|swap|lose|get rid of|take out"
+    r"|i (?:hate|do not want|do not like|know)|i(?: have|'ve) seen)\b"
+)
+_LIKENS = re.compile(r"\b(?:more|something|others?|anything)(?: \w+)? (?:like|similar to)\b")
+_FORGETS = re.compile(
+    r"\b(?:forget|ignore|drop|never mind|remove|do not (?:mind|care))(?: about)?(?: the)? (?P<what>.+)$"
+    r"|\bany (?P<any>\w+)(?: is fine| will do| is ok(?:ay)?)?$"
+    r"|^(?:the )?(?P<moot>.+?) (?:does|do) not matter"
+)
+_COMPARES = re.compile(
+    r"\b(?:fewer|less|not (?:so|as|that|too) many)\b (?P<fewer>.+)$"
+    r"|(?<!no )\b(?:some |a few )?more (?!than\b|like\b|of the same\b)(?P<more>.+)$"
+)
+_GOES_ON = re.compile(
+    r"^(?:more|next|again|another (?:list|one|round|batch)|go on|continue|show me more|what else|others?)$"
+)
+_SWITCHES = re.compile(
+    r"\b(?:instead|rather|actually|switch to|change (?:it|that) to|make (?:them|it all))\b"
+)
+
+
+class Turn(Config):
+    """What one turn said and did."""
+
+    said: str
+    did: Did
+    unplaced: tuple[str, ...] = ()
+    """Words that changed nothing because they could not be placed."""
+
+
+class Conversation(Config):
+    """Everything a conversation is."""
+
+    standing: Request = Request()
+    """What is asked by now."""
+    last: tuple[str, ...] = ()
+    """Item ids of the list shown last, best first."""
+    shown: tuple[str, ...] = ()
+    """Item ids of everything shown since the conversation started over."""
+    turns: tuple[Turn, ...] = ()
+
+    @property
+    def request(self) -> Request:
+        """Return the standing request without what was shown already."""
+        exclude = dict.fromkeys((*self.standing.exclude, *self.shown))
+        return self.standing.replace(exclude=tuple(exclude))
+
+    def show(self, item_ids: Sequence[str]) -> Conversation:
+        """Return the conversation after a list was shown."""
+        shown = tuple(dict.fromkeys((*self.shown, *item_ids)))
+        return self.replace(last=tuple(item_ids), shown=shown)
+
+
+class Reader(Protocol):
+    """Reads a text as a request, such as `understand.keyword.KeywordReader`."""
+
+    def reading(self, sentence: str) -> Reading:
+        """Return what a text is understood as."""
+        ...
+
+
+class _Change(NamedTuple):
+    standing: Request
+    did: Did
+    unplaced: tuple[str, ...] = ()
+
+
+def take_turn(conversation: Conversation, text: str, reader: Reader, catalog: Catalog) -> Conversation:
+    """Return a conversation after one more turn of the user.
+
+    Args:
+        conversation: as it was.
+        text: what the user says now.
+        reader: reads requests, and the items that a change is about.
+        catalog: of the items.
+
+    Raises:
+        RequestError: the text is longer than the reader takes.
+    """
+    plain = " ".join(expand(lower(normalise(text))).split()).strip(" .!?,")
+    if _RESTART.search(plain):
+        return Conversation(turns=(*conversation.turns, Turn(said=text, did="started over")))
+    change = _change(conversation, text, plain, reader, catalog)
+    turn = Turn(said=text, did=change.did, unplaced=change.unplaced)
+    return conversation.replace(standing=change.standing, turns=(*conversation.turns, turn))
+
+
+def _change(conversation: Conversation, text: str, plain: str, reader: Reader, catalog: Catalog) -> _Change:
+    standing = conversation.standing
+    if _GOES_ON.search(plain):
+        return _Change(standing, "went on")
+    item = _pointed(plain, conversation.last)
+    if item is not None and _LIKENS.search(plain):
+        wish = Wish(like=(item,))
+        return _Change(standing.replace(prefer=(*standing.prefer, wish)), "likened")
+    if item is not None and _REJECTS.search(plain):
+        return _Change(standing.replace(exclude=(*standing.exclude, item)), "excluded")
+    if (found := _FORGETS.search(plain)) is not None:
+        lighter = _without(standing, next(filter(None, found.groups())), reader, catalog)
+        if lighter is not None:
+            return _Change(lighter, "forgot")
+    if (found := _COMPARES.search(plain)) is not None:
+        compared = _compared(conversation, found, reader, catalog)
+        if compared is not None:
+            return compared
+    return _merged(standing, reader.reading(text), switches=_SWITCHES.search(plain) is not None)
+
+
+def _pointed(plain: str, last: Sequence[str]) -> str | None:
+    """Return the id of the item of the last list that a turn points at: "the third", "number 2", "that one".
+
+    "That one" is the first.
+    """
+    found = _ITEM.search(plain)
+    if found is None or not last:
+        return None
+    said = found.groupdict()
+    place = len(last) if said["last"] else 1
+    if said["word"] or said["digits"] or said["number"]:
+        place = ORDINAL_WORDS.get(said["word"] or "") or int(said["digits"] or said["number"])
+    return last[place - 1] if 1 <= place <= len(last) else None
+
+
+def _without(standing: Request, what: str, reader: Reader, catalog: Catalog) -> Request | None:
+    """Return the request without what it says of a column or of a set of items; None if it says nothing."""
+    columns = {name for name in catalog.columns if _is_named(name, what)}
+    wheres = [one.where for one in _controls(reader, what) if isinstance(one, Control)]
+
+    def is_meant(one: Control | Cap | Wish) -> bool:
+        if isinstance(one, Cap):
+            return one.each in columns
+        return one.where is not None and (one.where in wheres or bool(columns & _columns(one.where)))
+
+    controls = [one for one in standing.controls if not is_meant(one)]
+    prefer = [wish for wish in standing.prefer if not is_meant(wish)]
+    if len(controls) + len(prefer) == len(standing.controls) + len(standing.prefer):
+        return None
+    return standing.replace(controls=tuple(controls), prefer=tuple(prefer))
+
+
+def _is_named(column: str, what: str) -> bool:
+    words = set(re.findall(r"\w+", what))
+    name = column.lower()
+    return bool({name, name.rstrip("s"), f"{name}s", name.removesuffix("ies") + "y"} & words)
+
+
+def _compared(
+    conversation: Conversation, found: re.Match[str], reader: Reader, catalog: Catalog
+) -> _Change | None:
+    """Return the change of "fewer dramas": one less than the last list had; None where no set is named."""
+    is_fewer = found["fewer"] is not None
+    named = [one for one in _controls(reader, found["fewer"] or found["more"]) if isinstance(one, Control)]
+    if len(named) != 1:
+        return None
+    where, standing = named[0].where, conversation.standing
+    if not conversation.last:
+        wish = Wish(where=where, weight=-1.0 if is_fewer else 1.0)
+        return _Change(standing.replace(prefer=(*standing.prefer, wish)), "fewer" if is_fewer else "more")
+    members = mask(where, catalog)
+    had = int(np.sum(members[[catalog.resolve(item) for item in conversation.last]]))
+    bound = (
+        Control(where=where, at_most=max(had - 1, 0))
+        if is_fewer
+        else Control(where=where, at_least=min(had + 1, standing.count))
+    )
+    kept = tuple(one for one in standing.controls if isinstance(one, Cap) or one.where != where)
+    return _Change(standing.replace(controls=(*kept, bound)), "fewer" if is_fewer else "more")
+
+
+def _controls(reader: Reader, what: str) -> tuple[Control | Cap, ...]:
+    """Return the controls of "only WHAT", from which a set of items is read."""
+    return reader.reading(f"only {what}").request.controls
+
+
+def _merged(standing: Request, reading: Reading, *, switches: bool) -> _Change:
+    """Return the standing request with what a turn adds; what is said anew replaces what was said before."""
+    new = reading.request
+    says = reading.says_count or new.replace(count=10) != Request()
+    if not says:
+        return _Change(standing, "nothing", tuple(reading.unplaced))
+    count = new.count if reading.says_count else standing.count
+    replaced = [
+        one for one in standing.controls if not any(_replaces(one, other, switches) for other in new.controls)
+    ]
+    fitting = [
+        one
+        for one in (*replaced, *new.controls)
+        if isinstance(one, Cap) or (one.within or (1, 1))[1] <= count
+    ]
+    changed = standing.replace(
+        count=count,
+        controls=tuple(fitting),
+        prefer=(*standing.prefer, *(wish for wish in new.prefer if wish not in standing.prefer)),
+        candidates=new.candidates if new.candidates is not None else standing.candidates,
+        exclude=tuple(dict.fromkeys((*standing.exclude, *new.exclude))),
+        allow_seen=standing.allow_seen or new.allow_seen,
+    )
+    return _Change(changed, "asked", tuple(reading.unplaced))
+
+
+def _replaces(old: Control | Cap, new: Control | Cap, switches: bool) -> bool:
+    """Whether a new control takes the place of an old one."""
+    if isinstance(old, Cap) or isinstance(new, Cap):
+        return isinstance(old, Cap) and isinstance(new, Cap) and old.each == new.each
+    if old.where == new.where:
+        return old.within == new.within
+    both_rule_all = old.at_least == "all" == new.at_least and old.within == new.within
+    shares_columns = _columns(old.where) == _columns(new.where)
+    return shares_columns and (switches or both_rule_all)
+
+
+def _columns(where: Where) -> frozenset[str]:
+    """Return every column that a description of items names."""
+    inner = (*where.any, *where.all, *([where.negated] if where.negated is not None else []))
+    return frozenset(name for name, _ in where.columns).union(*map(_columns, inner))

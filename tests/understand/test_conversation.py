@@ -1,0 +1,142 @@
+"""Conversations: the standing request after every turn, exactly, and nothing shown twice."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from steerec.control.certificate import certify
+from steerec.control.forms import at_least, at_most, cap, like, only, prefer, where, without
+from steerec.control.optimum import best_list
+from steerec.control.request import Request, compile_request
+from steerec.data.catalog import Catalog
+from steerec.understand.conversation import Conversation, take_turn
+from steerec.understand.keyword import KeywordReader
+
+GENRES = ("Comedy", "Drama", "Horror", "Thriller", "Western")
+
+
+def catalogue() -> Catalog:
+    """600 films: every pair of genres and single genres, over the years 1980 to 2009, by 20 directors."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(600):
+        genres = rng.choice(len(GENRES), size=1 + i % 2, replace=False)
+        rows.append(
+            {
+                "item_id": f"f{i}",
+                "title": f"Film number {i + 1} of them all",
+                "year": 1980 + i % 30,
+                "director": f"Director {chr(65 + i % 20)}",
+                "categories": sorted(GENRES[g] for g in genres),
+            }
+        )
+    return Catalog.from_frame(pl.DataFrame(rows), noun="films")
+
+
+CATALOG = catalogue()
+READER = KeywordReader(CATALOG)
+SCORES = np.random.default_rng(1).standard_normal(len(CATALOG))
+
+
+def answer(conversation: Conversation) -> Conversation:
+    """Show the best list under the standing request, and check it against that request."""
+    request = conversation.request
+    items = [int(i) for i in best_list(compile_request(request, CATALOG), SCORES)]
+    assert certify(request, CATALOG, items).satisfied
+    return conversation.show([CATALOG.item_ids[i] for i in items])
+
+
+def matched(conversation: Conversation, category: str) -> int:
+    rows = {row["item_id"]: row["categories"] for row in CATALOG.frame.to_dicts()}
+    return sum(category in rows[item] for item in conversation.last)
+
+
+def test_twenty_turns() -> None:
+    conversation, standing, shown = Conversation(), Request(), []
+    script = [
+        ("I'd like six films, please.", lambda c, s: s.replace(count=6)),
+        ("at least three comedies", lambda c, s: s.replace(controls=(at_least(3, "Comedy"),))),
+        ("no horror", lambda c, s: s.replace(controls=(*s.controls, without("Horror")))),
+        ("Not that one.", lambda c, s: s.replace(exclude=(c.last[0],))),
+        ("More like the third.", lambda c, s: s.replace(prefer=(like(c.last[2]),))),
+        ("only films from the nineties", lambda c, s: s.replace(
+            controls=(*s.controls, only(where(year={"ge": 1990, "le": 1999}))))),
+        ("more", lambda c, s: s),
+        ("Forget the year.", lambda c, s: s.replace(controls=s.controls[:2])),
+        ("fewer dramas", lambda c, s: s.replace(
+            controls=(*s.controls, at_most(max(matched(c, "Drama") - 1, 0), "Drama")))),
+        ("at most two per director", lambda c, s: s.replace(controls=(*s.controls, cap("director", 2)))),
+        ("Make it five.", lambda c, s: s.replace(count=5)),
+        ("drop number 2", lambda c, s: s.replace(exclude=(*s.exclude, c.last[1]))),
+        ("Never mind horror.", lambda c, s: s.replace(
+            controls=tuple(x for x in s.controls if x != without("Horror")))),
+        ("I don't care about the director", lambda c, s: s.replace(
+            controls=tuple(x for x in s.controls if x != cap("director", 2)))),
+        ("more westerns", lambda c, s: s.replace(
+            controls=(*s.controls, at_least(matched(c, "Western") + 1, "Western")))),
+        ("next", lambda c, s: s),
+        ("Start over!", lambda c, s: Request()),
+        ("four thrillers", lambda c, s: Request(count=4, controls=(only("Thriller"),))),
+        ("dramas instead", lambda c, s: Request(count=4, controls=(only("Drama"),))),
+        ("preferably comedies", lambda c, s: s.replace(prefer=(prefer("Comedy"),))),
+    ]  # fmt: skip
+    assert len(script) == 20
+    for text, expect in script:
+        standing = expect(conversation, standing)
+        conversation = take_turn(conversation, text, READER, CATALOG)
+        assert conversation.standing == standing, text
+        if conversation.turns[-1].did == "started over":
+            shown = []
+        conversation = Conversation.model_validate_json(conversation.model_dump_json())
+        conversation = answer(conversation)
+        assert not set(conversation.last) & set(shown), text
+        shown += conversation.last
+        assert conversation.shown == tuple(shown)
+    assert [turn.said for turn in conversation.turns] == [text for text, _ in script]
+    assert all(turn.did != "nothing" for turn in conversation.turns)
+
+
+def test_a_turn_that_says_nothing_known_changes_nothing_and_keeps_its_words() -> None:
+    before = take_turn(Conversation(), "three comedies", READER, CATALOG)
+    after = take_turn(before, "something quantum please", READER, CATALOG)
+    assert after.standing == before.standing
+    assert after.turns[-1].did == "nothing"
+    assert "quantum" in after.turns[-1].unplaced
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("not the second one", 2),
+        ("remove #4", 4),
+        ("I've seen the last one", 5),
+        ("no, not the 3rd", 3),
+        ("skip it", 1),
+    ],
+)
+def test_items_are_pointed_at(text: str, place: int) -> None:
+    conversation = Conversation().show([f"f{i}" for i in range(5)])
+    after = take_turn(conversation, text, READER, CATALOG)
+    assert after.standing.exclude == (f"f{place - 1}",)
+
+
+def test_pointing_beyond_the_list_excludes_nothing() -> None:
+    conversation = Conversation().show(["f0", "f1"])
+    assert take_turn(conversation, "not the fifth", READER, CATALOG).standing.exclude == ()
+    assert take_turn(Conversation(), "not that one", READER, CATALOG).standing.exclude == ()
+
+
+def test_a_shorter_list_drops_what_ruled_places_it_no_longer_has() -> None:
+    conversation = take_turn(Conversation(), "8 films, start with a comedy", READER, CATALOG)
+    kept = conversation.standing.controls
+    assert take_turn(conversation, "make it 3", READER, CATALOG).standing == Request(count=3, controls=kept)
+    late = only("Drama", within=(6, 8))
+    conversation = conversation.replace(standing=conversation.standing.replace(controls=(*kept, late)))
+    assert take_turn(conversation, "make it 3", READER, CATALOG).standing == Request(count=3, controls=kept)
+
+
+def test_comparing_before_anything_was_shown_is_a_wish() -> None:
+    after = take_turn(Conversation(), "fewer dramas", READER, CATALOG)
+    assert after.standing == Request(prefer=(prefer("Drama", weight=-1.0),))
