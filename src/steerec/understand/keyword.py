@@ -77,7 +77,8 @@ class KeywordReader:
             sentence: one or more sentences in English.
 
         Raises:
-            RequestError: the text is longer than 20,000 characters, or names hundreds of different things.
+            RequestError: the text is longer than 20,000 characters, names hundreds of different things, or
+                asks for a list of no or of more than 1,000 items.
         """
         if len(sentence) > _LONGEST:
             raise RequestError(
@@ -172,7 +173,14 @@ class KeywordReader:
                 if len(bare) == 1 and "bare" in control:
                     del control["bare"]
                     control["at_least"] = "all"
-        return min(max(draft.count or _DEFAULT_COUNT, 1), MAX_COUNT)
+        if draft.count is None:
+            return _DEFAULT_COUNT
+        if not 1 <= draft.count <= MAX_COUNT:
+            raise RequestError(
+                f"A list has 1 to {MAX_COUNT:,} {self._catalog.noun}, and the text asks for {draft.count:,}. "
+                "Ask for another number."
+            )
+        return draft.count
 
 
 def _control(given: dict[str, Any], count: int) -> Control | Cap | None:

@@ -1,0 +1,172 @@
+"""How well sentences are understood: the request that was read against the one a person wrote down.
+
+Two requests mean the same where they rule the same items by the same bounds, however they are written.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import binomtest
+
+from steerec.control.control import Wish
+from steerec.control.problem import Problem
+from steerec.control.request import Request, compile_request
+from steerec.control.where import mask
+from steerec.data.catalog import Catalog
+from steerec.errors import DataError, RequestError
+from steerec.understand.conversation import Reader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentence:
+    """One line of a sentence file."""
+
+    text: str
+    request: Request
+    kinds: tuple[str, ...] = ()
+    """What it is a case of, such as "fraction"."""
+
+
+def load_sentences(path: Path) -> list[Sentence]:
+    """Read a file of JSON lines with `sentence`, `request` and, if given, `kinds`.
+
+    Raises:
+        DataError: a line is no such object; the message names it.
+    """
+    found = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            request = Request.from_json(json.dumps(row["request"]))
+            found.append(Sentence(text=row["sentence"], request=request, kinds=tuple(row.get("kinds", ()))))
+        except (ValueError, KeyError, TypeError, RequestError) as error:
+            raise DataError(f"{path}, line {number}, is no sentence with its request: {error}") from None
+    return found
+
+
+def meaning(request: Request, catalog: Catalog) -> dict[str, Any]:
+    """Return what a request comes to: its parts by name, equal for requests that mean the same.
+
+    Args:
+        request: what is asked.
+        catalog: N items.
+
+    Raises:
+        RequestError: a column, value or item is unknown.
+    """
+    problem = compile_request(request, catalog)
+    return {
+        "count": request.count,
+        "controls": frozenset(_quotas(problem)),
+        "caps": frozenset((cap.labels, cap.indptr.tobytes(), cap.limit) for cap in problem.caps),
+        "wishes": frozenset(_wish(wish, catalog) for wish in request.prefer),
+        "exclude": problem.blocked_exclude.tobytes(),
+        "candidates": problem.blocked_candidates.tobytes(),
+        "allow_seen": request.allow_seen,
+    }
+
+
+def _quotas(problem: Problem) -> list[tuple[bytes, int, int, int, int]]:
+    """Return the quotas as (members, lower, upper, first, last); "no A or B" is no A and no B."""
+    banned = np.zeros(problem.num_items, np.bool_)
+    whole = (1, problem.count)
+    found = []
+    for quota in problem.quotas:
+        if quota.upper == 0 and (quota.first, quota.last) == whole:
+            banned |= quota.mask
+        else:
+            found.append((quota.mask.tobytes(), quota.lower, quota.upper, quota.first, quota.last))
+    if banned.any():
+        found.append((banned.tobytes(), 0, 0, *whole))
+    return found
+
+
+def _wish(wish: Wish, catalog: Catalog) -> tuple[bytes | frozenset[int], float]:
+    if wish.where is not None:
+        return mask(wish.where, catalog).tobytes(), np.sign(wish.weight)
+    return frozenset(catalog.resolve(one) for one in wish.like or ()), np.sign(wish.weight)
+
+
+def differing_parts(read: Request, meant: Request, catalog: Catalog) -> tuple[str, ...]:
+    """Return the names of the parts in which two requests differ; empty where they mean the same.
+
+    Weights of wishes are compared by their sign: people do not say how strong a wish is.
+
+    Args:
+        read: what a reader understood; a request that does not fit the catalogue differs in "invalid".
+        meant: what a person wrote down.
+        catalog: N items.
+    """
+    try:
+        found = meaning(read, catalog)
+    except RequestError:
+        return ("invalid",)
+    wanted = meaning(meant, catalog)
+    return tuple(name for name in wanted if found[name] != wanted[name])
+
+
+class Understanding(NamedTuple):
+    """What a reader made of a file of sentences."""
+
+    differing: list[tuple[str, ...]]
+    """Of each sentence the parts that were read wrong; empty where it was understood."""
+    seconds: list[float]
+    """Of each sentence, to read it."""
+    sentences: list[Sentence]
+
+    @property
+    def exact(self) -> float:
+        """Share of the sentences that were understood exactly."""
+        return float(np.mean([not parts for parts in self.differing]))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the 95 % interval of `exact` (Wilson)."""
+        right = sum(not parts for parts in self.differing)
+        ends = binomtest(right, len(self.differing)).proportion_ci(method="wilson")
+        return float(ends.low), float(ends.high)
+
+    @property
+    def by_kind(self) -> dict[str, tuple[float, int]]:
+        """Return kind -> (share understood, number of sentences)."""
+        right: Counter[str] = Counter()
+        total: Counter[str] = Counter()
+        for parts, sentence in zip(self.differing, self.sentences, strict=True):
+            total.update(sentence.kinds)
+            right.update(sentence.kinds if not parts else ())
+        return {kind: (right[kind] / total[kind], total[kind]) for kind in sorted(total)}
+
+    @property
+    def mistakes(self) -> Mapping[str, int]:
+        """Return part -> number of sentences in which it was read wrong."""
+        return Counter(part for parts in self.differing for part in parts)
+
+
+def understand_all(reader: Reader, sentences: Sequence[Sentence], catalog: Catalog) -> Understanding:
+    """Let a reader read every sentence and compare.
+
+    Args:
+        reader: reads one sentence at a time; what it cannot read at all counts as "invalid".
+        sentences: with the requests that people wrote down.
+        catalog: N items, the same for all.
+    """
+    differing: list[tuple[str, ...]] = []
+    seconds = []
+    for sentence in sentences:
+        started = time.perf_counter()
+        try:
+            read = reader.reading(sentence.text).request
+            parts = differing_parts(read, sentence.request, catalog)
+        except RequestError:
+            parts = ("invalid",)
+        seconds.append(time.perf_counter() - started)
+        differing.append(parts)
+    return Understanding(differing, seconds, list(sentences))
