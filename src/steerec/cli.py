@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
+from steerec.bench.commands import RunFolder, Setting
+from steerec.bench.commands import app as bench_app
 from steerec.errors import ConfigError, DataError, InfeasibleRequest, RequestError, SteerecError
 from steerec.processes import join_processes, leave_processes
 
@@ -27,18 +29,12 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Bring data in and look at it.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-bench_app = typer.Typer(help="Measure speed, as ratios in one run.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 _INTERRUPTED = 130  # what typer exits with after Ctrl-C
 out = Console()
 err = Console(stderr=True)
 
-Setting = Annotated[
-    list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a setting; repeatable.")
-]
 OutFolder = Annotated[Path | None, typer.Option("--out", help="Folder of the run; default runs/RECIPE.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
-ReportFile = Annotated[Path | None, typer.Option("--out", help="Write the report as JSON.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -266,71 +262,65 @@ def recommend(
         out.print(escape(reason["sentence"]), highlight=False)
 
 
+@app.command()
+def understand(
+    run_folder: RunFolder,
+    sentence: Annotated[str | None, typer.Argument(help="A request in words.")] = None,
+    file: Annotated[Path | None, typer.Option(help="One sentence a line.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is understood of a sentence: the request, what was not placed, what cannot be."""
+    from steerec.data.catalog import Catalog
+    from steerec.items.vectors import installed_embedder
+    from steerec.progress import progress
+    from steerec.understand.keyword import KeywordReader
+    from steerec.understand.record import understood
+
+    if (sentence is None) == (file is None):
+        raise RequestError("Give one sentence, or --file with one sentence a line.")
+    catalog = Catalog.load(run_folder / "data")
+    reader = KeywordReader(catalog, installed_embedder())
+    lines = [sentence] if sentence is not None else _read(file or Path()).splitlines()
+    with progress("understanding", total=len(lines), unit="sentences") as bar:
+        for line in lines:
+            record = understood(reader, line, catalog)
+            if as_json or file is not None:
+                print(json.dumps(record, ensure_ascii=False))
+            else:
+                out.print_json(json.dumps(record, ensure_ascii=False))
+            bar.advance()
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise RequestError(f"The request file {path} cannot be read: {reason}.") from None
+        raise RequestError(f"The file {path} cannot be read: {reason}.") from None
 
 
-@bench_app.command("decode")
-def bench_decode(settings: Setting = None, report_file: ReportFile = None) -> None:
-    """Our decoders against transformers' generate: lists per second, passes, shares of time, memory."""
-    from steerec.bench.decode import DecodeBenchConfig
-    from steerec.bench.decode import bench_decode as run_bench
-    from steerec.bench.tables import decode_table
-    from steerec.config import override
-
-    report = run_bench(override(DecodeBenchConfig(), settings or []))
-    _report(report, report_file)
-    out.print(decode_table(report))
-
-
-@bench_app.command("align")
-def bench_align(settings: Setting = None, report_file: ReportFile = None) -> None:
-    """Our training against TRL's: tokens per second of fine-tuning, rollouts and updates per second of RL."""
-    from steerec.bench.align import AlignBenchConfig, render
-    from steerec.bench.align import bench_align as run_bench
-    from steerec.config import override
-
-    report = run_bench(override(AlignBenchConfig(), settings or []))
-    _report(report, report_file)
-    out.print(render(report))
-
-
-@bench_app.command("search")
-def bench_search(run_folder: RunFolder, report_file: ReportFile = None) -> None:
-    """Free, token by token, item beam: NDCG@10 of one run's model on validation, with paired intervals."""
-    from steerec.bench.search import bench_search as run_bench
-    from steerec.bench.tables import search_table
-
-    report = run_bench(run_folder)
-    _report(report, report_file)
-    out.print(search_table(report))
-
-
-@bench_app.command("trie")
-def bench_trie(
-    largest: Annotated[int, typer.Option(help="Largest number of items; from 1,000 in powers of ten.")] = 10
-    ** 6,
-    report_file: ReportFile = None,
+@app.command()
+def serve(
+    run_folder: RunFolder,
+    host: Annotated[str | None, typer.Option(help="Address to bind; default 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to bind; default 8000, 0 takes a free one.")] = None,
+    settings: Setting = None,
 ) -> None:
-    """Tries and the moving mask: build, memory, request set-up and step cost against the number of items."""
-    from steerec.bench.trie import bench_trie as run_bench
-    from steerec.bench.trie import render
+    """Answer requests over HTTP: lists with certificates, OpenAI-compatible chat, feedback."""
+    from steerec.config import override
+    from steerec.serve.settings import ServeConfig
 
-    sizes = [10**power for power in range(3, 9) if 10**power <= largest]
-    report = run_bench(sizes)
-    _report(report, report_file)
-    out.print(render(report))
+    try:
+        from steerec.serve.server import serve as run_server
+    except ModuleNotFoundError as error:
+        raise ConfigError(f'Serving needs {error.name}: pip install "steerec[serve]".') from None
+    given = {"host": host, "port": port}
+    named = [f"{name}={json.dumps(value)}" for name, value in given.items() if value is not None]
+    run_server(run_folder, override(ServeConfig(), [*named, *(settings or [])]), announce=_announce)
 
 
-def _report(report: dict[str, Any], path: Path | None) -> None:
-    from steerec.artifacts import write_json
-
-    if path is not None:
-        write_json(path, report)
+def _announce(address: str) -> None:
+    print(f"Serving at {address} (stop with Ctrl-C)", flush=True)
 
 
 @data_app.command("import")

@@ -344,3 +344,22 @@ def test_options_of_python_are_said_as_settings() -> None:
         """--set item_columns='{"title": "..."}'; --set drop_invalid=true, or give --set separator=VALUE. """
         "But log_names=3 and columns stay."
     )
+
+
+# understand -------------------------------------------------------------------------------------------
+
+
+def test_what_is_understood_is_one_object_a_line(steerec: Steerec, run_folder: Path, tmp_path: Path) -> None:
+    done = steerec("understand", run_folder, "three comedies", "--json")
+    assert (done.code, len(done.out.splitlines())) == (0, 1)
+    record = json.loads(done.out)
+    assert set(record) == {"request", "unplaced", "conflict"}
+    assert record["request"]["count"] == 3
+    (tmp_path / "sentences.txt").write_text("three comedies\n\n0 films\n", encoding="utf-8")
+    lines = steerec("understand", run_folder, "--file", tmp_path / "sentences.txt").out.splitlines()
+    records = [json.loads(line) for line in lines]
+    assert records[0] == record
+    assert records[1]["request"]["count"] == 10
+    assert records[2]["request"] is None
+    assert "A list has 1 to 1,000 films" in records[2]["conflict"]["message"]
+    refused(steerec("understand", run_folder), "Give one sentence, or --file")

@@ -1,0 +1,95 @@
+"""Routes of lists, feedback, availability and operations."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+
+from steerec.serve.feedback import Thumb
+from steerec.serve.journal import REQUEST_ID
+from steerec.serve.metering import CONTENT_TYPE
+from steerec.serve.middleware import unless_gone
+from steerec.serve.problems import Problem
+from steerec.serve.schema import (
+    AvailabilityAnswer,
+    AvailabilityBody,
+    FeedbackAnswer,
+    FeedbackBody,
+    ListedItem,
+    RecommendAnswer,
+    RecommendBody,
+    Recommended,
+    Understood,
+)
+from steerec.serve.service import Answered, Service
+
+
+def recommended(answered: Answered) -> Recommended:
+    """Return a list with its proof, as every route gives it."""
+    recommendation, view, left_out = answered
+    certificate = recommendation.certificate
+    return Recommended(
+        items=[ListedItem(**item._asdict()) for item in recommendation.items],
+        certificate=certificate,
+        understood=Understood(request=certificate.request, unplaced=list(certificate.unplaced)),
+        history_left_out=left_out,
+        unavailable_excluded=int(view.unavailable.sum()),
+        catalogue_version=view.version,
+    )
+
+
+def router(service: Service, route_class: type[APIRoute]) -> APIRouter:
+    """Return the routes.
+
+    Args:
+        service: answers.
+        route_class: reads bodies.
+    """
+    api = APIRouter(route_class=route_class)
+
+    @api.post("/v1/recommend", tags=["lists"])
+    async def recommend(body: RecommendBody, http: Request) -> RecommendAnswer:
+        """Return a list that obeys the request, with its certificate."""
+        request_id = REQUEST_ID.get()
+        work = service.recommend(body, request_id=request_id, budget_s=body.budget_s)
+        shown = recommended(await unless_gone(http.receive, work))
+        return RecommendAnswer(**dict(shown), request_id=request_id, model=service.model)
+
+    @api.post("/v1/feedback", tags=["lists"])
+    async def feedback(body: FeedbackBody) -> FeedbackAnswer:
+        """Take thumbs on items of an answer; when this answers 200 they are on the disk."""
+        thumbs: dict[str, Thumb] = dict(body.thumbs)
+        feedback_id, pairs = await asyncio.to_thread(service.feedback.add, body.request_id, thumbs)
+        service.meters.feedback.inc()
+        return FeedbackAnswer(feedback_id=feedback_id, pairs=pairs)
+
+    @api.put("/v1/availability", tags=["catalogue"])
+    async def availability(body: AvailabilityBody) -> AvailabilityAnswer:
+        """Change what is available, and attributes such as prices; requests under way keep what they had."""
+        changes = {item.item_id: (item.available, item.attributes) for item in body.items}
+        if len(changes) < len(body.items):
+            raise Problem(422, "invalid_request", "An item stands twice in the feed.", "Name each item once.")
+        view = await asyncio.to_thread(service.live.change, changes)
+        return AvailabilityAnswer(catalogue_version=view.version, unavailable=int(view.unavailable.sum()))
+
+    @api.get("/healthz", tags=["operations"])
+    async def healthz() -> dict[str, str]:
+        """Say that the process lives."""
+        return {"status": "ok"}
+
+    @api.get("/readyz", tags=["operations"])
+    async def readyz() -> dict[str, str]:
+        """Say whether lists can be asked for: models are loaded and histories can be read."""
+        if not service.ready:
+            raise Problem(503, "not_ready", "The service is starting or stopping.", "Ask again shortly.")
+        await asyncio.to_thread(service.store.users, limit=1)
+        return {"status": "ready", "model": service.model, "catalogue_version": service.live.view.version}
+
+    @api.get("/metrics", tags=["operations"], response_class=Response)
+    async def metrics() -> Response:
+        """Return counters and timings in the format of Prometheus."""
+        return Response(service.meters.text(), media_type=CONTENT_TYPE)
+
+    return api

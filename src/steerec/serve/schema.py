@@ -1,0 +1,245 @@
+"""What goes in and out over HTTP, beside `Request` and `Certificate`, which are the same everywhere."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from steerec.control.certificate import Certificate
+from steerec.control.request import Request
+
+UserId = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,256}$")]
+"""Up to 256 characters, none of them a control character."""
+Reference = Annotated[str, Field(min_length=1, max_length=500)]
+"""An item's id or title."""
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | str | list | None):
+        raise ValueError("a number, a text, a list of texts or null is needed")
+    return value
+
+
+AttributeValue = Annotated[
+    Any,
+    BeforeValidator(_plain_value),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number"},
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+
+
+class Body(BaseModel):
+    """Base of what comes in: no unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Answer(BaseModel):
+    """Base of what goes out."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Ask(Body):
+    """Who asks and what for; all of it may be left out."""
+
+    user_id: UserId | None = None
+    """A user whose history is stored. Give this or `history`; neither is an empty history."""
+    history: list[Reference] | None = None
+    """Ids or titles of what the user has seen, oldest first; the catalogue's unknowns are left out."""
+    request: Request | None = None
+    """The list that is wanted. Give this or `text`; neither is ten recommendations."""
+    text: str | None = None
+    """The list that is wanted, in words."""
+
+
+class RecommendBody(Ask):
+    """A request for one list."""
+
+    budget_s: Annotated[float, Field(ge=0, le=3600)] | None = None
+    """Seconds after which the teacher finishes the list; the certificate then has `fallback_from`."""
+
+
+class ListedItem(Answer):
+    """An item of a list."""
+
+    item_id: str
+    title: str
+    score: float
+    """Comparable within a list."""
+
+
+class Understood(Answer):
+    """What was understood."""
+
+    request: Request
+    """As it was answered, defaults too."""
+    unplaced: list[str]
+    """Words that no control says."""
+
+
+class Recommended(Answer):
+    """A list with its proof, in the shape that every route gives."""
+
+    items: list[ListedItem]
+    certificate: Certificate
+    """Counts that prove that the list obeys."""
+    understood: Understood
+    history_left_out: int
+    """Items of the history that the catalogue does not know."""
+    unavailable_excluded: int
+    """Items that could not be recommended because they are not available."""
+    catalogue_version: str
+    """State of attributes and availability that the list was made under."""
+
+
+class RecommendAnswer(Recommended):
+    """The answer of /v1/recommend."""
+
+    request_id: str
+    """Names this answer in feedback and in the list log."""
+    model: str
+
+
+class FeedbackBody(Body):
+    """Thumbs on items of one answer."""
+
+    request_id: Annotated[str, Field(min_length=1, max_length=128)]
+    """Of the answer."""
+    thumbs: Annotated[dict[Reference, Literal["up", "down"]], Field(min_length=1, max_length=1000)]
+    """By item id."""
+
+
+class FeedbackAnswer(Answer):
+    """Feedback that is on the disk."""
+
+    feedback_id: str
+    pairs: int
+    """Preference pairs that it added."""
+
+
+class AvailabilityChange(Body):
+    """News of one item."""
+
+    item_id: Reference
+    available: bool | None = None
+    """Whether it may be recommended; null: as before."""
+    attributes: dict[str, AttributeValue] = {}
+    """New values by column, such as a price."""
+
+
+class AvailabilityBody(Body):
+    """A feed of stock and prices; applied whole or not at all."""
+
+    items: Annotated[list[AvailabilityChange], Field(min_length=1, max_length=10_000)]
+
+
+class AvailabilityAnswer(Answer):
+    """The catalogue after a feed."""
+
+    catalogue_version: str
+    unavailable: int
+    """Items that are not recommended now."""
+
+
+class HistoryBody(Body):
+    """Items of a history, oldest first."""
+
+    history: list[Reference]
+    """Ids or titles; every one must be in the catalogue."""
+
+
+class HistoryItem(Answer):
+    """An item of a stored history."""
+
+    item_id: str
+    title: str | None
+    """None where the catalogue no longer has the item."""
+
+
+class HistoryAnswer(Answer):
+    """A stored history, oldest first."""
+
+    user_id: str
+    history: list[HistoryItem]
+
+
+class UsersAnswer(Answer):
+    """A page of users."""
+
+    users: list[str]
+    next: str | None
+    """Give it as `after` for the next page; None: this is the last."""
+
+
+class CatalogueItem(Answer):
+    """An item of the catalogue."""
+
+    item_id: str
+    title: str
+    available: bool
+    attributes: dict[str, Any]
+
+
+class ItemsAnswer(Answer):
+    """A page of the catalogue."""
+
+    items: list[CatalogueItem]
+    total: int
+    """Items that match."""
+    catalogue_version: str
+
+
+class ColumnAnswer(Answer):
+    """A column that controls may name."""
+
+    name: str
+    type: str
+    """category, categories, path, number, date or text."""
+    values: list[str] | None = None
+    """Distinct values, the commonest first; None where they are no categories."""
+    num_values: int | None = None
+    """Distinct values in all: `values` may be cut short."""
+    least: float | str | None = None
+    """Smallest number or date."""
+    greatest: float | str | None = None
+    """Largest number or date."""
+
+
+class SchemaAnswer(Answer):
+    """What a request may say about this catalogue."""
+
+    noun: str
+    """What items are called, in the plural."""
+    num_items: int
+    columns: list[ColumnAnswer]
+    catalogue_version: str
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+    type: str
+    message: str
+    advice: str
+    """What to do."""
+    request_id: str
+
+
+class ErrorAnswer(Answer):
+    """Every answer that is no success."""
+
+    error: ErrorDetail

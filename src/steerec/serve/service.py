@@ -1,0 +1,265 @@
+"""The service behind the routes: pins a view, reads the history, batches, remembers, writes the list log."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from steerec.data.split import Split
+from steerec.errors import ConfigError, RequestError
+from steerec.serve.answering import Prepared, answer_batch
+from steerec.serve.batching import Admission, MicroBatcher
+from steerec.serve.engine import Recommendation, Recommender
+from steerec.serve.feedback import FeedbackBook, Served
+from steerec.serve.journal import JsonLines, now
+from steerec.serve.keys import check_exposure, read_keys
+from steerec.serve.live import LiveCatalogue, View
+from steerec.serve.metering import Meters
+from steerec.serve.problems import Problem
+from steerec.serve.schema import Ask
+from steerec.serve.settings import ServeConfig
+from steerec.serve.store import FirstHistories, HistoryStore, open_store
+
+T = TypeVar("T")
+
+
+class Answered(NamedTuple):
+    """An answer and the view it was made under."""
+
+    recommendation: Recommendation
+    view: View
+    history_left_out: int
+
+
+class Service:
+    """Answers requests for one run while `running` is open."""
+
+    def __init__(self, engine: Recommender, config: ServeConfig, *, folder: Path) -> None:
+        """Check the configuration; nothing is opened yet.
+
+        Args:
+            engine: the run.
+            config: settings.
+            folder: of the run; the service keeps its files there unless `state_folder` says otherwise.
+
+        Raises:
+            ConfigError: the address is reachable from outside without keys, or the keys cannot be read.
+        """
+        check_exposure(config.host, config.keys_file)
+        self.keys = read_keys(config.keys_file) if config.keys_file is not None else ()
+        self.config, self.engine = config, engine
+        self.run_folder, self.folder = folder, config.state_folder or folder
+        self.model, self.created = folder.name, int(time.time())
+        self.meters = Meters()
+        self.admission = Admission(config.batching.max_waiting)
+        self.meters.waiting.set_function(lambda: self.admission.waiting)
+        self.ready = False
+        self.failure: Exception | None = None
+        """Why the service could not start or end well."""
+        self.live: LiveCatalogue
+        self.store: HistoryStore
+        self.feedback: FeedbackBook
+        self._batcher: MicroBatcher[Prepared, Recommendation]
+        self._reading: ThreadPoolExecutor
+        self._listening: ThreadPoolExecutor
+        """For sentences alone: a long one takes seconds to understand, and requests in data pass it by."""
+        self._lists: JsonLines
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open files and threads for the time of the block; at its end what was accepted is answered.
+
+        Raises:
+            ConfigError: another service runs in the folder, or the store cannot be reached.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with only_service(self.folder), open_store(self.config.store, self.folder, self._first()) as store:
+            self.store = store
+            self.live = await asyncio.to_thread(LiveCatalogue, self.engine, self.folder)
+            self.feedback = FeedbackBook(self.folder, most=self.config.limits.max_remembered)
+            self._lists = JsonLines(self.folder / "serve.lists.jsonl", durable=False)
+            self._reading = ThreadPoolExecutor(1, thread_name_prefix="read")
+            self._listening = ThreadPoolExecutor(1, thread_name_prefix="listen")
+            batching = self.config.batching
+            self._batcher = MicroBatcher(
+                answer_batch,
+                max_batch=batching.max_batch,
+                max_wait_s=batching.max_wait_ms / 1000 if batching.max_batch > 1 else 0.0,
+                on_batch=self.meters.batch_size.observe,
+            )
+            work = asyncio.create_task(self._batcher.run())
+            self.ready = True
+            try:
+                yield
+            finally:
+                self.ready = False
+                self._batcher.close()
+                await work
+                self._reading.shutdown()
+                self._listening.shutdown()
+                self.feedback.close()
+                self._lists.close()
+
+    def hurry(self) -> None:
+        """Get ready to stop: say so at /readyz, and let no request wait for company any more."""
+        self.ready = False
+        self._batcher.hurry()
+
+    def _first(self) -> FirstHistories:
+        def histories() -> list[tuple[str, list[str]]]:
+            if not (self.run_folder / "data").is_dir():
+                return []
+            split = Split.load(self.run_folder / "data")
+            ids = split.catalog.item_ids
+            return [
+                (user, [ids[i] for i in past.tolist()])
+                for user, past in zip(split.users, split.sequences, strict=True)
+            ]
+
+        return histories
+
+    async def recommend(self, ask: Ask, *, request_id: str, budget_s: float | None = None) -> Answered:
+        """Answer one request.
+
+        Args:
+            ask: who asks for what.
+            request_id: names the answer.
+            budget_s: seconds after which the teacher finishes the list.
+
+        Raises:
+            Problem: the user is unknown, or the request says the same thing twice.
+            Busy: too many requests are waiting.
+            TimeoutError: `request_timeout_s` is over.
+            RequestError: the request is malformed or too large.
+            InfeasibleRequest: no list satisfies it.
+        """
+        self._check(ask)
+        view, accepted = self.live.view, time.monotonic()
+        with self.admission.place():
+            async with asyncio.timeout(self.config.request_timeout_s):
+                seen, left_out = await self._history(ask, view)
+                prepared = await self._in_thread(
+                    self._reading if ask.text is None else self._listening,
+                    lambda: view.engine.prepare(
+                        seen,
+                        ask.request if ask.text is None else ask.text,
+                        unavailable=view.unavailable,
+                        limits=self.config.limits,
+                        budget_s=budget_s,
+                        accepted=accepted,
+                    ),
+                )
+                answer = await self._batcher.submit(prepared)
+        self._keep(answer, view, ask.user_id, view.engine.words_of(prepared), request_id)
+        return Answered(answer, view, left_out)
+
+    def _check(self, ask: Ask) -> None:
+        limits = self.config.limits
+        if ask.user_id is not None and ask.history is not None:
+            raise RequestError("user_id and history are two ways to say what was seen: give one of them.")
+        if ask.request is not None and ask.text is not None:
+            raise RequestError("request and text are two ways to say what is wanted: give one of them.")
+        if ask.text is not None and len(ask.text) > limits.max_sentence:
+            raise RequestError(
+                f"The text has {len(ask.text):,} characters, and at most {limits.max_sentence:,} are read."
+            )
+        self.check_history(ask.history or ())
+
+    def check_history(self, history: Sequence[str]) -> None:
+        """Refuse a history that is too long.
+
+        Raises:
+            RequestError: it is longer than `limits.max_history`.
+        """
+        most = self.config.limits.max_history
+        if len(history) > most:
+            raise RequestError(f"The history has {len(history):,} items, and at most {most:,} are taken.")
+
+    async def _history(self, ask: Ask, view: View) -> tuple[list[int], int]:
+        history: Sequence[str] = ask.history or ()
+        if ask.user_id is not None:
+            history = await self.history_of(ask.user_id)
+        if not history:
+            return [], 0
+        return await self._in_thread(self._reading, lambda: view.read_history(history))
+
+    async def history_of(self, user_id: str) -> list[str]:
+        """Return the stored history of a user.
+
+        Raises:
+            Problem: 404, the user is not known.
+        """
+        found = await asyncio.to_thread(self.store.history, user_id)
+        if found is None:
+            raise Problem(
+                404,
+                "unknown_user",
+                "No history is stored for this user_id.",
+                "Store one with PUT /v1/users/{user_id}/history, or send the history itself.",
+            )
+        return found
+
+    async def erase(self, user_id: str) -> bool:
+        """Forget a user: history, remembered answers, feedback and pairs; return whether there was anything.
+
+        The feedback goes first: if that fails, the user is still known and can be erased again.
+        """
+        gone = await asyncio.to_thread(self.feedback.erase, user_id)
+        known = await asyncio.to_thread(self.store.erase, user_id)
+        return known or gone > 0
+
+    @staticmethod
+    async def _in_thread(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+    def _keep(
+        self, answer: Recommendation, view: View, user_id: str | None, prompt: str, request_id: str
+    ) -> None:
+        fallback = answer.certificate.fallback_from is not None
+        self.meters.lists.labels(str(fallback).lower()).inc()
+        titles = view.catalog.displays
+        past = tuple(titles[view.catalog.index(item)] for item in answer.history)
+        served = Served(
+            request_id=request_id,
+            model=self.model,
+            catalogue_version=view.version,
+            user_id=user_id,
+            prompt=prompt,
+            past=past,
+            answer=answer,
+        )
+        self.feedback.remember(served)
+        self._lists.append(
+            {
+                "time": now(),
+                "request_id": request_id,
+                "model": self.model,
+                "catalogue_version": view.version,
+                "fallback": fallback,
+                "items": [[item.item_id, item.score] for item in answer.items],
+            }
+        )
+
+
+@contextmanager
+def only_service(folder: Path) -> Iterator[None]:
+    """Hold a folder for the time of the block: two services would write the same files.
+
+    Raises:
+        ConfigError: another service holds it.
+    """
+    with (folder / "serve.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(
+                f"Another service already runs in {folder}. Stop it, or give this one a folder of its own: "
+                "--set state_folder=FOLDER."
+            ) from None
+        yield
