@@ -174,3 +174,9 @@ def test_twenty_film_noirs_of_1997_for_children_are_refused(data_dir: Path) -> N
 )
 def test_statements(control: Control | Cap, stated: str) -> None:
     assert state_control(control, SHELF) == stated
+
+
+@pytest.mark.parametrize("control", [at_least(10**25, "Comedy"), exactly(10**25, "Comedy")])
+def test_absurd_bounds_are_a_conflict_like_any_other(control: Control) -> None:
+    request = Request(count=3, controls=[control])
+    assert refusal(request).conflict.controls == (0,)

@@ -26,6 +26,8 @@ from steerec.errors import RequestError
 __all__ = ["Request", "compile_request", "read_history", "wishes"]
 
 MAX_COUNT = 1000
+_LARGEST_BOUND = 10_000
+"""Asking for more is as impossible, and the search for a relaxation counts down from it."""
 
 
 def _read_count(value: object) -> object:
@@ -198,6 +200,7 @@ def _quota(place: int, control: Control, count: int, catalog: Catalog) -> Quota:
         members = mask(control.where, catalog)
     except RequestError as error:
         raise RequestError(f"controls[{place}]: {error}") from None
+    lower = min(lower, _LARGEST_BOUND)
     return Quota(mask=members, lower=lower, upper=upper, first=first, last=last, control=place)
 
 
