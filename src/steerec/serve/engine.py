@@ -222,6 +222,13 @@ class Recommender:
         reasons = explain(items, past, request, self.catalog, self.teacher)
         return [record(reason, request, self.catalog) for reason in reasons]
 
+    @property
+    def reader(self) -> KeywordReader:
+        """What reads sentences; built when it is first asked for."""
+        if self._reader is None:
+            self._reader = KeywordReader(self.catalog, installed_embedder())
+        return self._reader
+
     def refuse(self, seen: Sequence[int], request: Request | str | None) -> None:
         """Raise what `answer` would raise for a history given as item indices; decode nothing."""
         self._compile(self._understand(request)[0], seen)
@@ -233,9 +240,7 @@ class Recommender:
 
     def _understand(self, request: Request | str | None) -> tuple[Request, str | None, list[str]]:
         if isinstance(request, str):
-            if self._reader is None:
-                self._reader = KeywordReader(self.catalog, installed_embedder())
-            understood, unplaced = self._reader.read(request)
+            understood, unplaced = self.reader.read(request)
             return understood, request, unplaced
         if request is not None and not isinstance(request, Request):
             raise RequestError(

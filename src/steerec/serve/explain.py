@@ -23,6 +23,7 @@ from steerec.data.catalog import Catalog
 from steerec.recommend.recommender import Recommender as Conventional
 
 _MOST_NAMED = 3
+_MOST_TRIED = 200
 _LEAST_FALL = 0.1
 """Nats of log-probability that leaving a history item out must cost, for it to be tried as a carrier."""
 _CHUNK = 256
@@ -63,10 +64,10 @@ def explain(
 
     Args:
         items: K item indices of a list that satisfies the request.
-        history: H item indices, oldest first.
+        history: H item indices, oldest first; carriers are sought among the latest 200.
         request: what was asked.
         catalog: N items.
-        teacher: scores histories; it is asked 1 + H + K times, in batches.
+        teacher: scores histories; it is asked about 1 + H + 2 K histories, in batches.
     """
     problem = compile_request(request, catalog, history)
     unseen = compile_request(Request(), catalog, history).allowed
@@ -75,9 +76,11 @@ def explain(
         for place, item in enumerate(items, start=1)
     ]
     past = list(history)
-    shorter = [past[:h] + past[h + 1 :] for h in range(len(past))]
-    said = _log_probs([past, *shorter], unseen, teacher, items)  # (1 + H, K)
-    falls = said[:1] - said[1:]  # (H, K)
+    tried = range(max(len(past) - _MOST_TRIED, 0), len(past))
+    shorter = [past[:h] + past[h + 1 :] for h in tried]
+    said = _log_probs([past, *shorter], unseen, teacher, items)
+    falls = np.zeros((len(past), len(items)))  # (H, K)
+    falls[tried.start :] = said[:1] - said[1:]
     named = [_strongest(falls[:, k]) for k in range(len(items))]
     with_all = _ranks([past] * len(items), items, unseen, teacher)
     without = [[item for h, item in enumerate(past) if h not in set(chosen)] for chosen in named]

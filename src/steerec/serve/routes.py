@@ -13,14 +13,19 @@ from steerec.serve.metering import CONTENT_TYPE
 from steerec.serve.middleware import unless_gone
 from steerec.serve.problems import Problem
 from steerec.serve.schema import (
+    Ask,
     AvailabilityAnswer,
     AvailabilityBody,
+    ConversationAnswer,
+    ConversationBody,
     FeedbackAnswer,
     FeedbackBody,
     ListedItem,
     RecommendAnswer,
     RecommendBody,
     Recommended,
+    UnderstandAnswer,
+    UnderstandBody,
     Understood,
 )
 from steerec.serve.service import Answered, Service
@@ -54,8 +59,26 @@ def router(service: Service, route_class: type[APIRoute]) -> APIRouter:
         """Return a list that obeys the request, with its certificate."""
         request_id = REQUEST_ID.get()
         work = service.recommend(body, request_id=request_id, budget_s=body.budget_s)
-        shown = recommended(await unless_gone(http.receive, work))
-        return RecommendAnswer(**dict(shown), request_id=request_id, model=service.model)
+        answered = await unless_gone(http.receive, work)
+        reasons = await service.explain(answered) if body.explain else None
+        shown = dict(recommended(answered))
+        return RecommendAnswer(**shown, request_id=request_id, model=service.model, reasons=reasons)
+
+    @api.post("/v1/understand", tags=["words"])
+    async def understand(body: UnderstandBody) -> UnderstandAnswer:
+        """Say what a text is understood as, without making a list."""
+        return UnderstandAnswer(**await service.understand(Ask(**dict(body))))
+
+    @api.post("/v1/conversation", tags=["words"])
+    async def conversation(body: ConversationBody, http: Request) -> ConversationAnswer:
+        """Take one turn: it changes the standing request, and nothing that was shown comes again."""
+        request_id = REQUEST_ID.get()
+        talk = await service.take_turn(body.conversation, body.text)
+        ask = Ask(user_id=body.user_id, history=body.history, request=talk.request)
+        answered = await unless_gone(http.receive, service.recommend(ask, request_id=request_id))
+        talk = talk.show([item.item_id for item in answered.recommendation.items])
+        shown = dict(recommended(answered))
+        return ConversationAnswer(**shown, request_id=request_id, model=service.model, conversation=talk)
 
     @api.post("/v1/feedback", tags=["lists"])
     async def feedback(body: FeedbackBody) -> FeedbackAnswer:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from steerec.control.certificate import Certificate
 from steerec.control.request import Request
+from steerec.understand.conversation import Conversation
 
 UserId = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,256}$")]
 """Up to 256 characters, none of them a control character."""
@@ -70,6 +71,43 @@ class RecommendBody(Ask):
 
     budget_s: Annotated[float, Field(ge=0, le=3600)] | None = None
     """Seconds after which the teacher finishes the list; the certificate then has `fallback_from`."""
+    explain: bool = False
+    """Whether to say why each item is in the list."""
+
+
+class UnderstandBody(Body):
+    """A text to be understood."""
+
+    text: str
+    """One sentence or a short conversation."""
+    user_id: UserId | None = None
+    """A user whose history is stored. Give this or `history`; neither is an empty history."""
+    history: list[Reference] | None = None
+    """Ids or titles of what the user has seen."""
+
+
+class UnderstandAnswer(Answer):
+    """What was understood."""
+
+    request: Request | None
+    """Null where no request says the text; `conflict` then says why."""
+    unplaced: list[str]
+    """Words that no control says."""
+    conflict: dict[str, Any] | None
+    """Why no list can be made: a message and, where controls contradict each other, what would work."""
+
+
+class ConversationBody(Body):
+    """One turn of a conversation; its state travels with it and is kept by the client."""
+
+    text: str
+    """What the user says now."""
+    conversation: Conversation = Conversation()
+    """The state that the answer to the turn before had; it may be edited. Empty: a new conversation."""
+    user_id: UserId | None = None
+    """A user whose history is stored. Give this or `history`; neither is an empty history."""
+    history: list[Reference] | None = None
+    """Ids or titles of what the user has seen."""
 
 
 class ListedItem(Answer):
@@ -105,12 +143,44 @@ class Recommended(Answer):
     """State of attributes and availability that the list was made under."""
 
 
+class Carrier(Answer):
+    """A history item that carries a recommendation."""
+
+    item_id: str
+    title: str
+    fall: float
+    """Nats that the recommendation's log-probability falls without it."""
+
+
+class Reason(Answer):
+    """Why an item is in a list; every claim is computed, see `serve.explain`."""
+
+    item_id: str
+    place: int
+    rank: int | None
+    """Rank that the teacher gives it without any control; null where it was seen."""
+    controls: list[int]
+    """Controls with a lower bound that count it."""
+    carriers: list[Carrier]
+    rank_without: int | None
+    """Rank without the carriers; null without any."""
+    sentence: str
+
+
 class RecommendAnswer(Recommended):
     """The answer of /v1/recommend."""
 
     request_id: str
     """Names this answer in feedback and in the list log."""
     model: str
+    reasons: list[Reason] | None = None
+    """One per item, in the list's order, where `explain` asked for them."""
+
+
+class ConversationAnswer(RecommendAnswer):
+    """The answer of /v1/conversation: the list, and the state to send with the next turn."""
+
+    conversation: Conversation
 
 
 class FeedbackBody(Body):

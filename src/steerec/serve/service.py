@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from steerec.data.split import Split
 from steerec.errors import ConfigError, RequestError
@@ -25,6 +25,8 @@ from steerec.serve.problems import Problem
 from steerec.serve.schema import Ask
 from steerec.serve.settings import ServeConfig
 from steerec.serve.store import FirstHistories, HistoryStore, open_store
+from steerec.understand.conversation import Conversation, take_turn
+from steerec.understand.record import understood
 
 T = TypeVar("T")
 
@@ -158,6 +160,45 @@ class Service:
                 answer = await self._batcher.submit(prepared)
         self._keep(answer, view, ask.user_id, view.engine.words_of(prepared), request_id)
         return Answered(answer, view, left_out)
+
+    async def explain(self, answered: Answered) -> list[dict[str, Any]]:
+        """Return why each item of an answer is there, see `serve.explain`."""
+        engine = answered.view.engine
+        with self.admission.place():
+            return await self._in_thread(self._listening, lambda: engine.explain(answered.recommendation))
+
+    async def understand(self, ask: Ask) -> dict[str, Any]:
+        """Return what a text is understood as, see `understand.record`; errors as in `recommend`."""
+        self._check(ask)
+        view = self.live.view
+        with self.admission.place():
+            async with asyncio.timeout(self.config.request_timeout_s):
+                seen, _ = await self._history(ask, view)
+                engine, text = view.engine, ask.text or ""
+                return await self._in_thread(
+                    self._listening, lambda: understood(engine.reader, text, engine.catalog, seen)
+                )
+
+    async def take_turn(self, conversation: Conversation, text: str) -> Conversation:
+        """Return a conversation after one more turn of the user.
+
+        Raises:
+            RequestError: the text or the state is too large.
+        """
+        limits = self.config.limits
+        self._check(Ask(text=text))
+        if (
+            max(len(conversation.shown), len(conversation.turns), len(conversation.last))
+            > limits.max_references
+        ):
+            raise RequestError(
+                f"The conversation is longer than {limits.max_references:,} turns or items. Start over."
+            )
+        engine = self.live.view.engine
+        with self.admission.place():
+            return await self._in_thread(
+                self._listening, lambda: take_turn(conversation, text, engine.reader, engine.catalog)
+            )
 
     def _check(self, ask: Ask) -> None:
         limits = self.config.limits

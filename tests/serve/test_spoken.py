@@ -1,0 +1,101 @@
+"""Sentences, conversations and reasons over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steerec.control.request import Request
+from steerec.data.split import Split
+from steerec.serve.engine import Recommender
+from steerec.understand.record import understood
+
+live = pytest.importorskip(
+    "live_service", reason='the service is not installed: pip install "steerec[serve]"'
+)
+
+
+def talk_through(
+    engine: Recommender, run_folder: Path, state: Path, said: list[str], conversation: dict[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Say one turn after the other to one service, handing the state back each time."""
+
+    async def turns() -> list[dict[str, Any]]:
+        answers: list[dict[str, Any]] = []
+        async with live.client_of(live.make_service(engine, run_folder, state)) as client:
+            held = conversation
+            for text in said:
+                body = {"text": text} | ({} if held is None else {"conversation": held})
+                answer = await client.post("/v1/conversation", json=body)
+                assert answer.status_code == 200, answer.text
+                answers.append(answer.json())
+                held = answers[-1]["conversation"]
+        return answers
+
+    return live.run(turns())  # type: ignore[no-any-return]
+
+
+def test_a_conversation_survives_a_restart_and_repeats_nothing(
+    engine: Recommender, run_folder: Path, tmp_path: Path
+) -> None:
+    before = talk_through(engine, run_folder, tmp_path / "a", ["four films, at least one comedy", "not that one"], None)
+    after = talk_through(
+        engine, run_folder, tmp_path / "b", ["make it three", "more"], before[-1]["conversation"]
+    )
+    answers = before + after
+    assert [len(answer["items"]) for answer in answers] == [4, 4, 3, 3]
+    listed = [item["item_id"] for answer in answers for item in answer["items"]]
+    assert len(set(listed)) == len(listed)
+    conversation = answers[-1]["conversation"]
+    assert conversation["shown"] == listed
+    assert conversation["standing"]["count"] == 3
+    assert conversation["standing"]["exclude"] == [answers[0]["items"][0]["item_id"]]
+    assert [turn["did"] for turn in conversation["turns"]] == ["asked", "excluded", "asked", "went on"]
+    assert all(answer["certificate"]["controls"][0]["satisfied"] for answer in answers)
+
+
+def test_understanding_is_the_same_as_from_python(
+    engine: Recommender, run_folder: Path, tmp_path: Path, split: Split
+) -> None:
+    left = len(split.catalog) - len(split.sequences[0])
+    texts = ["three comedies, no quantum films", "0 films", f"{left + 1} films"]
+
+    async def ask() -> list[Any]:
+        async with live.client_of(live.make_service(engine, run_folder, tmp_path)) as client:
+            user = split.users[0]
+            sent = [await client.post("/v1/understand", json={"text": text}) for text in texts]
+            return [*sent, await client.post("/v1/understand", json={"text": texts[2], "user_id": user})]
+
+    plain, none, all_of_them, seen = live.run(ask())
+    for answer, text in ((plain, texts[0]), (none, texts[1]), (all_of_them, texts[2])):
+        assert answer.status_code == 200, answer.text
+        expected = understood(engine.reader, text, engine.catalog)
+        body = answer.json()
+        if expected["request"] is not None:
+            body["request"] = Request(**body["request"])
+            expected["request"] = Request(**expected["request"])
+        assert body["request"] == expected["request"]
+        assert body["unplaced"] == expected["unplaced"]
+        assert (body["conflict"] is None) == (expected["conflict"] is None)
+    assert seen.json()["conflict"] is not None
+
+
+def test_reasons_come_where_they_are_asked_for(
+    engine: Recommender, run_folder: Path, tmp_path: Path, split: Split
+) -> None:
+    history = [split.catalog.item_ids[i] for i in split.train[0].tolist()]
+    body = {"history": history, "request": {"count": 3}}
+
+    async def ask() -> list[Any]:
+        async with live.client_of(live.make_service(engine, run_folder, tmp_path)) as client:
+            return [
+                await client.post("/v1/recommend", json=body),
+                await client.post("/v1/recommend", json=body | {"explain": True}),
+            ]
+
+    silent, reasoned = live.run(ask())
+    assert silent.json()["reasons"] is None
+    answer = engine.recommend(history, Request(count=3))
+    assert reasoned.json()["reasons"] == engine.explain(answer)
