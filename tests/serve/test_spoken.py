@@ -40,7 +40,9 @@ def talk_through(
 def test_a_conversation_survives_a_restart_and_repeats_nothing(
     engine: Recommender, run_folder: Path, tmp_path: Path
 ) -> None:
-    before = talk_through(engine, run_folder, tmp_path / "a", ["four films, at least one comedy", "not that one"], None)
+    before = talk_through(
+        engine, run_folder, tmp_path / "a", ["four films, at least one comedy", "not that one"], None
+    )
     after = talk_through(
         engine, run_folder, tmp_path / "b", ["make it three", "more"], before[-1]["conversation"]
     )
