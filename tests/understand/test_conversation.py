@@ -106,6 +106,25 @@ def test_a_turn_that_says_nothing_known_changes_nothing_and_keeps_its_words() ->
     assert "quantum" in after.turns[-1].unplaced
 
 
+@pytest.mark.parametrize("text", ["remove the limit", "not too long"])
+def test_a_turn_without_a_known_word_is_kept_whole(text: str) -> None:
+    turn = take_turn(Conversation(), text, READER, CATALOG).turns[-1]
+    assert (turn.did, turn.unplaced) == ("nothing", (text,))
+
+
+@pytest.mark.parametrize(
+    ("text", "control"),
+    [
+        ("less than five dramas", at_most(4, "Drama")),
+        ("more than 3 comedies", at_least(4, "Comedy")),
+        ("no more horror", without("Horror")),
+    ],
+)
+def test_numbers_are_bounds_and_no_comparison_with_the_last_list(text: str, control: object) -> None:
+    conversation = answer(take_turn(Conversation(), "ten films", READER, CATALOG))
+    assert take_turn(conversation, text, READER, CATALOG).standing.controls == (control,)
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [

@@ -42,7 +42,7 @@ _FORGETS = re.compile(
     r"|^(?:the )?(?P<moot>.+?) (?:does|do) not matter"
 )
 _COMPARES = re.compile(
-    r"\b(?:fewer|less|not (?:so|as|that|too) many)\b (?P<fewer>.+)$"
+    r"\b(?:fewer|less|not (?:so|as|that|too) many)\b (?!than\b)(?P<fewer>.+)$"
     r"|(?<!no )\b(?:some |a few )?more (?!than\b|like\b|of the same\b)(?P<more>.+)$"
 )
 _GOES_ON = re.compile(
@@ -137,7 +137,7 @@ def _change(conversation: Conversation, text: str, plain: str, reader: Reader, c
         compared = _compared(conversation, found, reader, catalog)
         if compared is not None:
             return compared
-    return _merged(standing, reader.reading(text), switches=_SWITCHES.search(plain) is not None)
+    return _merged(standing, reader.reading(text), text, switches=_SWITCHES.search(plain) is not None)
 
 
 def _pointed(plain: str, last: Sequence[str]) -> str | None:
@@ -206,12 +206,12 @@ def _controls(reader: Reader, what: str) -> tuple[Control | Cap, ...]:
     return reader.reading(f"only {what}").request.controls
 
 
-def _merged(standing: Request, reading: Reading, *, switches: bool) -> _Change:
+def _merged(standing: Request, reading: Reading, text: str, *, switches: bool) -> _Change:
     """Return the standing request with what a turn adds; what is said anew replaces what was said before."""
     new = reading.request
     says = reading.says_count or new.replace(count=10) != Request()
     if not says:
-        return _Change(standing, "nothing", tuple(reading.unplaced))
+        return _Change(standing, "nothing", tuple(reading.unplaced) or (text,))
     count = new.count if reading.says_count else standing.count
     replaced = [
         one for one in standing.controls if not any(_replaces(one, other, switches) for other in new.controls)
