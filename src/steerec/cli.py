@@ -280,7 +280,7 @@ def understand(
         raise RequestError("Give one sentence, or --file with one sentence a line.")
     catalog = Catalog.load(run_folder / "data")
     reader = KeywordReader(catalog, installed_embedder())
-    lines = [sentence] if sentence is not None else _read(file or Path()).splitlines()
+    lines = [sentence] if sentence is not None else _read(file or Path()).strip("\n").split("\n")
     with progress("understanding", total=len(lines), unit="sentences") as bar:
         for line in lines:
             record = understood(reader, line, catalog)

@@ -106,6 +106,39 @@ def test_a_turn_that_says_nothing_known_changes_nothing_and_keeps_its_words() ->
     assert "quantum" in after.turns[-1].unplaced
 
 
+@pytest.mark.parametrize(
+    ("text", "standing"),
+    [
+        ("no more than 3 comedies in the first 5", Request(controls=[at_most(3, "Comedy", within=(1, 5))])),
+        ("No horror in the first five", Request(controls=[without("Horror", within=(1, 5))])),
+        ("the last three should be dramas", Request(controls=[only("Drama", within=(8, 10))])),
+        ("Start over with five comedies", Request(count=5, controls=[only("Comedy")])),
+        ("more like 'Film number 6 of them all'", Request(prefer=(like("f5"),))),
+    ],
+)
+def test_sentences_that_only_look_like_pointing(text: str, standing: Request) -> None:
+    conversation = answer(Conversation())
+    assert take_turn(conversation, text, READER, CATALOG).standing == standing
+
+
+def test_a_turn_is_read_for_the_standing_length() -> None:
+    conversation = take_turn(Conversation(), "20 films", READER, CATALOG)
+    after = take_turn(conversation, "the last three should be dramas", READER, CATALOG)
+    assert after.standing == Request(count=20, controls=[only("Drama", within=(18, 20))])
+
+
+@pytest.mark.parametrize("text", ["I don't want any horror", "Don't forget the horror"])
+def test_a_negated_change_never_takes_a_ban_away(text: str) -> None:
+    conversation = take_turn(Conversation(), "ten films, no horror", READER, CATALOG)
+    assert without("Horror") in take_turn(conversation, text, READER, CATALOG).standing.controls
+
+
+def test_several_items_are_pointed_at_together() -> None:
+    conversation = Conversation().show([f"f{i}" for i in range(5)])
+    after = take_turn(conversation, "not the second and the fourth", READER, CATALOG)
+    assert after.standing.exclude == ("f1", "f3")
+
+
 @pytest.mark.parametrize("text", ["remove the limit", "not too long"])
 def test_a_turn_without_a_known_word_is_kept_whole(text: str) -> None:
     turn = take_turn(Conversation(), text, READER, CATALOG).turns[-1]
@@ -153,7 +186,9 @@ def test_a_shorter_list_drops_what_ruled_places_it_no_longer_has() -> None:
     assert take_turn(conversation, "make it 3", READER, CATALOG).standing == Request(count=3, controls=kept)
     late = only("Drama", within=(6, 8))
     conversation = conversation.replace(standing=conversation.standing.replace(controls=(*kept, late)))
-    assert take_turn(conversation, "make it 3", READER, CATALOG).standing == Request(count=3, controls=kept)
+    shorter = take_turn(conversation, "make it 3", READER, CATALOG)
+    assert shorter.standing == Request(count=3, controls=kept)
+    assert shorter.turns[-1].unplaced == ("only Drama films in positions 6 to 8",)
 
 
 def test_comparing_before_anything_was_shown_is_a_wish() -> None:

@@ -29,8 +29,10 @@ class Beginnings:
     """Token of the number 1."""
     number: int
     """How many numbers have a token."""
+    items: range
+    """Tokens of items."""
     share: float
-    """Share of the lists that are turned, of those whose request says their number."""
+    """Share of the lists that are turned, of those whose request says their number once."""
 
     @classmethod
     def of(cls, lm: LanguageModel, share: float) -> Beginnings | None:
@@ -47,15 +49,21 @@ class Beginnings:
                 f"beginnings_share needs one token per item and numbers read as places; got {share} with "
                 f"{identifier.name} spelling. Set it to 0."
             )
-        return cls(first=identifier.first_slot_id, number=identifier.num_slots, share=share)
+        first_item = identifier.first_item_id
+        return cls(
+            first=identifier.first_slot_id,
+            number=identifier.num_slots,
+            items=range(first_item, first_item + identifier.num_items),
+            share=share,
+        )
 
     def of_longer(self, example: Example, answer: int, rng: np.random.Generator) -> Example:
         """Return a row as it is, or as the beginning of a longer list.
 
         Args:
             example: tokens and loss weights, the end token last.
-            answer: where the answer begins. Rows whose answer is no list, or whose request leaves its
-                number out, stay as they are.
+            answer: where the answer begins. Rows whose answer is no list ("7."), or whose request does not
+                say its number, or says the same number twice, stay as they are.
             rng: draws whether, and how much longer: evenly from 1 to what the numbers leave.
 
         Returns:
@@ -67,7 +75,8 @@ class Beginnings:
         count = int(tokens[answer])
         room = self.first + self.number - 1 - count
         asked = np.flatnonzero(tokens[:answer] == count)
-        if not (wanted and self.first <= count and room > 0 and len(asked)):
+        is_list = self.first <= count and int(tokens[answer + 1]) in self.items
+        if not (wanted and is_list and room > 0 and len(asked) == 1):
             return example
         places = np.flatnonzero(
             (tokens[answer:] >= self.first) & (tokens[answer:] < self.first + self.number)

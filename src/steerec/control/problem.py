@@ -3,7 +3,7 @@
 Legend: N items of the catalogue, M quotas, K length of the list.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,10 @@ class Problem:
         for name in ("blocked_seen", "blocked_exclude", "blocked_candidates"):
             if getattr(self, name).size == 0:  # hand-made problems need not name what blocks nothing
                 object.__setattr__(self, name, np.zeros(self.num_items, dtype=np.bool_))
+
+    def without(self, items: BoolArray) -> "Problem":
+        """Return the problem with some more items (N,) excluded; their twins may still stand for them."""
+        return replace(self, allowed=self.allowed & ~items, blocked_exclude=self.blocked_exclude | items)
 
     @property
     def num_items(self) -> int:

@@ -39,10 +39,11 @@ def load_sentences(path: Path) -> list[Sentence]:
     """Read a file of JSON lines with `sentence`, `request` and, if given, `kinds`.
 
     Raises:
-        DataError: a line is no such object; the message names it.
+        DataError: a line is no such object, or there is none; the message names it.
     """
     found = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    lines = Path(path).read_text(encoding="utf-8").strip("\n").split("\n")  # U+2028 may stand in JSON
+    for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
             request = Request.from_json(json.dumps(row["request"]))
@@ -164,9 +165,8 @@ def understand_all(reader: Reader, sentences: Sequence[Sentence], catalog: Catal
         started = time.perf_counter()
         try:
             read = reader.reading(sentence.text).request
-            parts = differing_parts(read, sentence.request, catalog)
         except RequestError:
-            parts = ("invalid",)
+            read = None
         seconds.append(time.perf_counter() - started)
-        differing.append(parts)
+        differing.append(("invalid",) if read is None else differing_parts(read, sentence.request, catalog))
     return Understanding(differing, seconds, list(sentences))

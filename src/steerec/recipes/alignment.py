@@ -12,6 +12,10 @@ from steerec.loop import TrainingConfig
 from steerec.recipes.controllable import PAPER, tiny, tiny_titles
 from steerec.run_config import RunConfig
 
+_GRPO = {
+    "objective": "Shao et al. 2024, arXiv 2402.03300, equation 3",
+    "rewards": "section 4.2: item and list rewards; ours follow from the request itself",
+}
 _TEACHING = {
     "credit": "Ciosek and Whiteson 2018, arXiv 1706.05374: the expectation over all actions",
     "teaching": "Agarwal et al. 2024, arXiv 2306.13649: on-policy distillation",
@@ -31,11 +35,7 @@ def tiny_grpo() -> RunConfig:
         recipe="controllable-tiny-grpo",
         paper=PAPER.replace(
             ours="see docs/LOG.md",
-            sources={
-                "objective": "Shao et al. 2024, arXiv 2402.03300, equation 3",
-                "rewards": "section 4.2: item and list rewards; ours follow from the request itself",
-                **_TEACHING,
-            },
+            sources=_GRPO | _TEACHING,
             departures=(
                 "GRPO instead of PPO, on the tokens that were really sampled",
                 "free lists are rewarded for obeying; ranking is learned from lists under requests",
@@ -70,6 +70,7 @@ def titles_grpo() -> RunConfig:
     return parent.replace(
         recipe="controllable-tiny-titles-grpo",
         paper=grpo.paper.replace(
+            sources=_GRPO,
             departures=(
                 "GRPO instead of PPO, on the tokens that were really sampled",
                 "half of the lists are sampled under their requests: they learn ranking, free ones obedience",
@@ -78,7 +79,9 @@ def titles_grpo() -> RunConfig:
             ),
         ),
         align=RlConfig(
-            training=grpo.align.training.replace(max_steps=50, eval_steps=25, learning_rate=1e-4),
+            training=grpo.align.training.replace(
+                max_steps=50, eval_steps=25, learning_rate=1e-4, lr_scheduler_type="constant"
+            ),
             objective=grpo.align.objective,
             free_reward=RewardConfig(satisfaction=1, gap=1, ranking=0.5, regret=0, place=1),
             constrained_reward=RewardConfig(satisfaction=0, gap=0, ranking=1, regret=0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -83,11 +83,7 @@ class ServedRecommender(Recommender):
         request = read[0]
         problem = compile_request(request, self.catalog, list(seen))
         if unavailable.any():
-            problem = replace(
-                problem,
-                allowed=problem.allowed & ~unavailable,
-                blocked_exclude=problem.blocked_exclude | unavailable,
-            )
+            problem = problem.without(unavailable)
         refuse(request, self.catalog, problem)
         return Prepared(
             engine=self,

@@ -26,8 +26,8 @@ _MOST_NAMED = 3
 _MOST_TRIED = 200
 _LEAST_FALL = 0.1
 """Nats of log-probability that leaving a history item out must cost, for it to be tried as a carrier."""
-_CHUNK = 256
-"""Histories scored together."""
+_TOGETHER = 2**22
+"""Scores computed together: histories times items."""
 _FALLS_TO = 2.0
 """An item is carried if its rank without the named ones is at least this many times its rank."""
 
@@ -67,10 +67,11 @@ def explain(
         history: H item indices, oldest first; carriers are sought among the latest 200.
         request: what was asked.
         catalog: N items.
-        teacher: scores histories; it is asked about 1 + H + 2 K histories, in batches.
+        teacher: scores histories; it is asked about 2 + H + K histories, in batches.
     """
     problem = compile_request(request, catalog, history)
     unseen = compile_request(Request(), catalog, history).allowed
+    among = unseen if unseen.any() else np.ones_like(unseen)
     serving = [
         tuple(q.control for q in problem.quotas if q.mask[item] and q.lower and q.first <= place <= q.last)
         for place, item in enumerate(items, start=1)
@@ -78,13 +79,14 @@ def explain(
     past = list(history)
     tried = range(max(len(past) - _MOST_TRIED, 0), len(past))
     shorter = [past[:h] + past[h + 1 :] for h in tried]
-    said = _log_probs([past, *shorter], unseen, teacher, items)
+    said = _log_probs([past, *shorter], among, teacher, items)
     falls = np.zeros((len(past), len(items)))  # (H, K)
     falls[tried.start :] = said[:1] - said[1:]
     named = [_strongest(falls[:, k]) for k in range(len(items))]
-    with_all = _ranks([past] * len(items), items, unseen, teacher)
-    without = [[item for h, item in enumerate(past) if h not in set(chosen)] for chosen in named]
-    left = _ranks(without, items, unseen, teacher)
+    with_all = _ranks([past], items, among, teacher)
+    dropped = [frozenset(chosen) for chosen in named]
+    without = [[item for h, item in enumerate(past) if h not in gone] for gone in dropped]
+    left = _ranks(without, items, among, teacher)
     reasons = []
     for k, item in enumerate(items):
         is_carried = bool(named[k]) and left[k] >= _FALLS_TO * with_all[k]
@@ -171,8 +173,9 @@ def _log_probs(
 ) -> NDArray[np.float64]:
     """Return the teacher's log-probabilities of some items among a set, one row per history."""
     rows = []
-    for start in range(0, len(histories), _CHUNK):
-        scores = _scores(histories[start : start + _CHUNK], teacher)
+    chunk = max(1, _TOGETHER // len(among))
+    for start in range(0, len(histories), chunk):
+        scores = _scores(histories[start : start + chunk], teacher)
         top = scores[:, among].max(axis=1, keepdims=True)
         total = np.log(np.exp(scores[:, among] - top).sum(axis=1, keepdims=True)) + top
         rows.append(scores[:, list(items)] - total)
@@ -182,11 +185,17 @@ def _log_probs(
 def _ranks(
     histories: Sequence[Sequence[int]], items: Sequence[int], among: BoolArray, teacher: Conventional
 ) -> list[int]:
-    """Return the rank of each item after its own history, among a set and itself, ties against it."""
+    """Return the rank of each item after its own history, among a set and itself, ties against it.
+
+    One history alone is that of every item.
+    """
     found: list[int] = []
-    for start in range(0, len(items), _CHUNK):
-        part = items[start : start + _CHUNK]
-        scores = _scores(histories[start : start + _CHUNK], teacher)
+    chunk = max(1, _TOGETHER // len(among))
+    shared = _scores(histories, teacher) if len(histories) == 1 else None  # (1, N)
+    for start in range(0, len(items), chunk):
+        part = items[start : start + chunk]
+        scores = shared if shared is not None else _scores(histories[start : start + chunk], teacher)
+        scores = np.broadcast_to(scores, (len(part), len(among)))
         own = scores[np.arange(len(part)), list(part)][:, None]
         better = (scores >= own) & among
         better[np.arange(len(part)), list(part)] = False

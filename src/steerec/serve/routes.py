@@ -60,7 +60,7 @@ def router(service: Service, route_class: type[APIRoute]) -> APIRouter:
         request_id = REQUEST_ID.get()
         work = service.recommend(body, request_id=request_id, budget_s=body.budget_s)
         answered = await unless_gone(http.receive, work)
-        reasons = await service.explain(answered) if body.explain else None
+        reasons = await unless_gone(http.receive, service.explain(answered)) if body.explain else None
         shown = dict(recommended(answered))
         return RecommendAnswer(**shown, request_id=request_id, model=service.model, reasons=reasons)
 

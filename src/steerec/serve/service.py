@@ -71,6 +71,8 @@ class Service:
         self._reading: ThreadPoolExecutor
         self._listening: ThreadPoolExecutor
         """For sentences alone: a long one takes seconds to understand, and requests in data pass it by."""
+        self._explaining: ThreadPoolExecutor
+        """For reasons, which ask the teacher hundreds of times; lists and sentences pass them by."""
         self._lists: JsonLines
 
     @asynccontextmanager
@@ -88,6 +90,7 @@ class Service:
             self._lists = JsonLines(self.folder / "serve.lists.jsonl", durable=False)
             self._reading = ThreadPoolExecutor(1, thread_name_prefix="read")
             self._listening = ThreadPoolExecutor(1, thread_name_prefix="listen")
+            self._explaining = ThreadPoolExecutor(1, thread_name_prefix="explain")
             batching = self.config.batching
             self._batcher = MicroBatcher(
                 answer_batch,
@@ -105,6 +108,7 @@ class Service:
                 await work
                 self._reading.shutdown()
                 self._listening.shutdown()
+                self._explaining.shutdown()
                 self.feedback.close()
                 self._lists.close()
 
@@ -164,8 +168,8 @@ class Service:
     async def explain(self, answered: Answered) -> list[dict[str, Any]]:
         """Return why each item of an answer is there, see `serve.explain`."""
         engine = answered.view.engine
-        with self.admission.place():
-            return await self._in_thread(self._listening, lambda: engine.explain(answered.recommendation))
+        async with asyncio.timeout(self.config.request_timeout_s):
+            return await self._in_thread(self._explaining, lambda: engine.explain(answered.recommendation))
 
     async def understand(self, ask: Ask) -> dict[str, Any]:
         """Return what a text is understood as, see `understand.record`; errors as in `recommend`."""
@@ -176,7 +180,8 @@ class Service:
                 seen, _ = await self._history(ask, view)
                 engine, text = view.engine, ask.text or ""
                 return await self._in_thread(
-                    self._listening, lambda: understood(engine.reader, text, engine.catalog, seen)
+                    self._listening,
+                    lambda: understood(engine.reader, text, engine.catalog, seen, view.unavailable),
                 )
 
     async def take_turn(self, conversation: Conversation, text: str) -> Conversation:
@@ -196,9 +201,10 @@ class Service:
             )
         engine = self.live.view.engine
         with self.admission.place():
-            return await self._in_thread(
-                self._listening, lambda: take_turn(conversation, text, engine.reader, engine.catalog)
-            )
+            async with asyncio.timeout(self.config.request_timeout_s):
+                return await self._in_thread(
+                    self._listening, lambda: take_turn(conversation, text, engine.reader, engine.catalog)
+                )
 
     def _check(self, ask: Ask) -> None:
         limits = self.config.limits

@@ -25,6 +25,9 @@ class Draft:
     """What has been understood so far."""
 
     count: int | None = None
+    """As the text says; None where it does not."""
+    otherwise: int = 10
+    """Count of a text that says none."""
     controls: list[dict[str, Any]] = field(default_factory=list)
     """Fields of controls; `said`, the words; `bare`, `about`, `rest`, numbers that wait for the count."""
     prefer: list[dict[str, Any]] = field(default_factory=list)
@@ -163,7 +166,7 @@ class ClauseReader:
         if found := cues.LEADING.search(clause):
             return self._without(clause, found), [1, self._marks.number(found[1])]
         if found := cues.TRAILING.search(clause):
-            count, length = self._draft.count or 10, self._marks.number(found[1])
+            count, length = self._draft.count or self._draft.otherwise, self._marks.number(found[1])
             return self._without(clause, found), [max(1, count - length + 1), count]
         if found := cues.AT_PLACE.search(clause):
             place = 1 if found["b"] == "first" else self._marks.number(found["a"] or found["b"])
@@ -219,7 +222,10 @@ class ClauseReader:
         if "within" in before:
             last = before["within"][1]
             return self._add(
-                "only", where, [last + 1, max(self._draft.count or 10, last + 1)], at_least="all"
+                "only",
+                where,
+                [last + 1, max(self._draft.count or self._draft.otherwise, last + 1)],
+                at_least="all",
             )
         taken = next((before[name] for name in ("bare", "exactly", "at_least") if name in before), None)
         return self._add(

@@ -15,6 +15,7 @@ import numpy as np
 from steerec.config import Config
 from steerec.control.control import Cap, Control, Wish
 from steerec.control.request import Request
+from steerec.control.statement import state_control
 from steerec.control.where import Where, mask
 from steerec.data.catalog import Catalog
 from steerec.understand.keyword import Reading
@@ -22,31 +23,32 @@ from steerec.understand.text import ORDINAL_WORDS, expand, lower, normalise
 
 Did = Literal["asked", "started over", "excluded", "likened", "forgot", "fewer", "more", "went on", "nothing"]
 
+_LEAD = r"(?:(?:ok(?:ay)?|please|and|but|i want|give me|show me|let us|let's|i would like),? )*"
 _RESTART = re.compile(
-    r"\b(?:start (?:over|again|afresh|from scratch)|from scratch|reset"
-    r"|forget (?:everything|all of (?:it|that)))\b"
+    rf"(?:no,? )?{_LEAD}(?:start (?:over|again|afresh|from scratch)|from scratch|reset"
+    r"|forget (?:everything|all of (?:it|that)))(?P<rest>\W.*)?"
 )
-_ORDINAL = rf"(?:the )?(?:(?P<word>{'|'.join(ORDINAL_WORDS)})|(?P<digits>\d+)(?:st|nd|rd|th))(?: one)?"
-_NUMBERED = r"(?:number |no\. ?|# ?)(?P<number>\d+)"
-_ITEM = re.compile(
-    rf"(?<!\w)(?:{_ORDINAL}|{_NUMBERED}|the (?P<last>last)(?: one)?|(?:that|this)(?: last)? one|it)(?!\w)"
-)
+_ORDINAL = rf"(?:the )?(?:(?:{'|'.join(ORDINAL_WORDS)})|\d+(?:st|nd|rd|th)|last)(?: one)?"
+_NUMBERED = r"(?:number |no\. ?|# ?)\d+"
+_ONE = rf"(?:{_ORDINAL}|{_NUMBERED}|(?:that|this)(?: last)? one|it)"
+_SOME = rf"(?P<items>{_ONE}(?:(?:,|,? and|,? or|,? nor) {_ONE})*)(?: (?:again|either|already))?"
 _REJECTS = re.compile(
-    r"^(?:no|not|nope|drop|remove|skip|without|replace|swap|lose|get rid of|take out"
-    r"|i (?:hate|do not want|do not like|know)|i(?: have|'ve) seen)\b"
+    r"(?:(?:please|no|but),? )*(?:not|nope|drop|remove|skip|without|replace|swap|lose|get rid of|take out"
+    rf"|i (?:hate|do not want|do not like|know)|i(?: have|'ve) seen) {_SOME}"
 )
-_LIKENS = re.compile(r"\b(?:more|something|others?|anything)(?: \w+)? (?:like|similar to)\b")
+_LIKENS = re.compile(rf"{_LEAD}(?:more|something|others?|anything)(?: \w+)? (?:like|similar to) {_SOME}")
 _FORGETS = re.compile(
-    r"\b(?:forget|ignore|drop|never mind|remove|do not (?:mind|care))(?: about)?(?: the)? (?P<what>.+)$"
-    r"|\bany (?P<any>\w+)(?: is fine| will do| is ok(?:ay)?)?$"
-    r"|^(?:the )?(?P<moot>.+?) (?:does|do) not matter"
+    r"(?:please |i )?(?:forget|ignore|drop|never mind|remove|do not (?:mind|care))(?: about)?(?: the)? "
+    r"(?P<what>.+)"
+    r"|any (?P<any>\w+)(?: is fine| will do| is ok(?:ay)?)?"
+    r"|(?:the )?(?P<moot>.+?) (?:does|do) not matter"
 )
 _COMPARES = re.compile(
-    r"\b(?:fewer|less|not (?:so|as|that|too) many)\b (?!than\b)(?P<fewer>.+)$"
-    r"|(?<!no )\b(?:some |a few )?more (?!than\b|like\b|of the same\b)(?P<more>.+)$"
+    rf"{_LEAD}(?:(?:fewer|less|not (?:so|as|that|too) many) (?!than\b)(?P<fewer>[^,;.\d]+)"
+    r"|(?:some |a few )?more (?!than\b|like\b|of the same\b)(?P<more>[^,;.\d]+))"
 )
 _GOES_ON = re.compile(
-    r"^(?:more|next|again|another (?:list|one|round|batch)|go on|continue|show me more|what else|others?)$"
+    r"(?:more|next|again|another (?:list|one|round|batch)|go on|continue|show me more|what else|others?)"
 )
 _SWITCHES = re.compile(
     r"\b(?:instead|rather|actually|switch to|change (?:it|that) to|make (?:them|it all))\b"
@@ -88,8 +90,8 @@ class Conversation(Config):
 class Reader(Protocol):
     """Reads a text as a request, such as `understand.keyword.KeywordReader`."""
 
-    def reading(self, sentence: str) -> Reading:
-        """Return what a text is understood as."""
+    def reading(self, sentence: str, *, count: int = 10) -> Reading:
+        """Return what a text is understood as; a list that it gives no length has `count` items."""
         ...
 
 
@@ -112,47 +114,58 @@ def take_turn(conversation: Conversation, text: str, reader: Reader, catalog: Ca
         RequestError: the text is longer than the reader takes.
     """
     plain = " ".join(expand(lower(normalise(text))).split()).strip(" .!?,")
-    if _RESTART.search(plain):
-        return Conversation(turns=(*conversation.turns, Turn(said=text, did="started over")))
+    plain = re.sub(r",? please$", "", plain)
+    restart = _RESTART.fullmatch(plain)
+    if restart is not None:
+        rest = re.sub(r"^\W*(?:with|and)?\W*", "", restart["rest"] or "")
+        change = (
+            _merged(Request(), reader.reading(rest), rest, catalog) if rest else _Change(Request(), "asked")
+        )
+        turn = Turn(said=text, did="started over", unplaced=change.unplaced)
+        return Conversation(standing=change.standing, turns=(*conversation.turns, turn))
     change = _change(conversation, text, plain, reader, catalog)
     turn = Turn(said=text, did=change.did, unplaced=change.unplaced)
     return conversation.replace(standing=change.standing, turns=(*conversation.turns, turn))
 
 
 def _change(conversation: Conversation, text: str, plain: str, reader: Reader, catalog: Catalog) -> _Change:
-    standing = conversation.standing
-    if _GOES_ON.search(plain):
+    standing, last = conversation.standing, conversation.last
+    if _GOES_ON.fullmatch(plain):
         return _Change(standing, "went on")
-    item = _pointed(plain, conversation.last)
-    if item is not None and _LIKENS.search(plain):
-        wish = Wish(like=(item,))
-        return _Change(standing.replace(prefer=(*standing.prefer, wish)), "likened")
-    if item is not None and _REJECTS.search(plain):
-        return _Change(standing.replace(exclude=(*standing.exclude, item)), "excluded")
-    if (found := _FORGETS.search(plain)) is not None:
+    if (found := _LIKENS.fullmatch(plain)) and (items := _pointed(found["items"], last)):
+        return _Change(standing.replace(prefer=(*standing.prefer, Wish(like=tuple(items)))), "likened")
+    if (found := _REJECTS.fullmatch(plain)) and (items := _pointed(found["items"], last)):
+        return _Change(standing.replace(exclude=(*standing.exclude, *items)), "excluded")
+    if (found := _FORGETS.fullmatch(plain)) is not None:
         lighter = _without(standing, next(filter(None, found.groups())), reader, catalog)
         if lighter is not None:
             return _Change(lighter, "forgot")
-    if (found := _COMPARES.search(plain)) is not None:
+    if (found := _COMPARES.fullmatch(plain)) is not None:
         compared = _compared(conversation, found, reader, catalog)
         if compared is not None:
             return compared
-    return _merged(standing, reader.reading(text), text, switches=_SWITCHES.search(plain) is not None)
+    switches = _SWITCHES.search(plain) is not None
+    return _merged(standing, reader.reading(text, count=standing.count), text, catalog, switches=switches)
 
 
-def _pointed(plain: str, last: Sequence[str]) -> str | None:
-    """Return the id of the item of the last list that a turn points at: "the third", "number 2", "that one".
+def _pointed(said: str, last: Sequence[str]) -> list[str]:
+    """Return the ids of the items of the last list that a turn points at; none where one is not in it.
 
-    "That one" is the first.
+    Args:
+        said: "the third", "number 2 and number 4", "that one" (the first), "the last".
+        last: ids, best first.
     """
-    found = _ITEM.search(plain)
-    if found is None or not last:
-        return None
-    said = found.groupdict()
-    place = len(last) if said["last"] else 1
-    if said["word"] or said["digits"] or said["number"]:
-        place = ORDINAL_WORDS.get(said["word"] or "") or int(said["digits"] or said["number"])
-    return last[place - 1] if 1 <= place <= len(last) else None
+    items = []
+    for one in re.split(r",? and |,? n?or |, ", said):
+        words = one.removeprefix("the ").removesuffix(" one")
+        number = re.search(r"\d+", words)
+        place = int(number[0]) if number else ORDINAL_WORDS.get(words, 1)
+        if words == "last":
+            place = len(last)
+        if not 1 <= place <= len(last):
+            return []
+        items.append(last[place - 1])
+    return list(dict.fromkeys(items))
 
 
 def _without(standing: Request, what: str, reader: Reader, catalog: Catalog) -> Request | None:
@@ -197,7 +210,7 @@ def _compared(
         if is_fewer
         else Control(where=where, at_least=min(had + 1, standing.count))
     )
-    kept = tuple(one for one in standing.controls if isinstance(one, Cap) or one.where != where)
+    kept = tuple(one for one in standing.controls if isinstance(one, Cap) or one.within or one.where != where)
     return _Change(standing.replace(controls=(*kept, bound)), "fewer" if is_fewer else "more")
 
 
@@ -206,21 +219,21 @@ def _controls(reader: Reader, what: str) -> tuple[Control | Cap, ...]:
     return reader.reading(f"only {what}").request.controls
 
 
-def _merged(standing: Request, reading: Reading, text: str, *, switches: bool) -> _Change:
+def _merged(
+    standing: Request, reading: Reading, text: str, catalog: Catalog, *, switches: bool = False
+) -> _Change:
     """Return the standing request with what a turn adds; what is said anew replaces what was said before."""
     new = reading.request
-    says = reading.says_count or new.replace(count=10) != Request()
-    if not says:
+    says = reading.says_count or new.allow_seen or new.candidates is not None
+    if not (says or new.controls or new.prefer or new.exclude):
         return _Change(standing, "nothing", tuple(reading.unplaced) or (text,))
     count = new.count if reading.says_count else standing.count
     replaced = [
         one for one in standing.controls if not any(_replaces(one, other, switches) for other in new.controls)
     ]
-    fitting = [
-        one
-        for one in (*replaced, *new.controls)
-        if isinstance(one, Cap) or (one.within or (1, 1))[1] <= count
-    ]
+    asked = (*replaced, *new.controls)
+    fitting = [one for one in asked if isinstance(one, Cap) or one.within is None or one.within[1] <= count]
+    beyond = [state_control(one, catalog) for one in asked if one not in fitting]
     changed = standing.replace(
         count=count,
         controls=tuple(fitting),
@@ -229,7 +242,7 @@ def _merged(standing: Request, reading: Reading, text: str, *, switches: bool) -
         exclude=tuple(dict.fromkeys((*standing.exclude, *new.exclude))),
         allow_seen=standing.allow_seen or new.allow_seen,
     )
-    return _Change(changed, "asked", tuple(reading.unplaced))
+    return _Change(changed, "asked", (*reading.unplaced, *beyond))
 
 
 def _replaces(old: Control | Cap, new: Control | Cap, switches: bool) -> bool:

@@ -26,7 +26,6 @@ from steerec.understand.sets import SetReader
 from steerec.understand.text import expand, lower, mark_numbers, mark_shares, normalise
 from steerec.understand.titles import TitleFinder
 
-_DEFAULT_COUNT = 10
 _LONGEST = 20_000
 """Characters of a text: bounds the time of reading."""
 _COLUMN_ALIASES = {
@@ -44,7 +43,7 @@ class Reading(NamedTuple):
     unplaced: list[str]
     """Words that could not be placed, in the order of the text."""
     says_count: bool
-    """Whether the text says how many items; otherwise the request asks for ten."""
+    """Whether the text says how many items."""
 
 
 class KeywordReader:
@@ -70,11 +69,12 @@ class KeywordReader:
         reading = self.reading(sentence)
         return reading.request, reading.unplaced
 
-    def reading(self, sentence: str) -> Reading:
+    def reading(self, sentence: str, *, count: int = 10) -> Reading:
         """Return what a text is understood as.
 
         Args:
             sentence: one or more sentences in English.
+            count: length of the list where the text says none.
 
         Raises:
             RequestError: the text is longer than 20,000 characters, names hundreds of different things, or
@@ -85,7 +85,7 @@ class KeywordReader:
                 f"The text has {len(sentence):,} characters; a request in words may have {_LONGEST:,}. "
                 "Shorten it, or send the request as JSON."
             )
-        marks, draft = Marks(), Draft()
+        marks, draft = Marks(), Draft(otherwise=count)
         text = self._mark(normalise(sentence), marks)
         reader = ClauseReader(self._sets.noun, marks, draft)
         for piece in reader.sentences(text):
@@ -174,7 +174,7 @@ class KeywordReader:
                     del control["bare"]
                     control["at_least"] = "all"
         if draft.count is None:
-            return _DEFAULT_COUNT
+            return draft.otherwise
         if not 1 <= draft.count <= MAX_COUNT:
             raise RequestError(
                 f"A list has 1 to {MAX_COUNT:,} {self._catalog.noun}, and the text asks for {draft.count:,}. "

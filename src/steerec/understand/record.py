@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from steerec.control.refusal import refuse
 from steerec.control.request import compile_request
 from steerec.data.catalog import Catalog
@@ -14,7 +17,13 @@ from steerec.errors import InfeasibleRequest, RequestError
 from steerec.understand.conversation import Reader
 
 
-def understood(reader: Reader, text: str, catalog: Catalog, history: Sequence[int] = ()) -> dict[str, Any]:
+def understood(
+    reader: Reader,
+    text: str,
+    catalog: Catalog,
+    history: Sequence[int] = (),
+    unavailable: NDArray[np.bool_] | None = None,
+) -> dict[str, Any]:
     """Return `{"request": ..., "unplaced": [...], "conflict": ...}` of a text.
 
     Args:
@@ -22,6 +31,7 @@ def understood(reader: Reader, text: str, catalog: Catalog, history: Sequence[in
         text: one sentence or a short conversation.
         catalog: N items.
         history: item indices that the user has seen.
+        unavailable: (N,) items that cannot be recommended now; None: all can.
 
     Returns:
         `request`: its JSON form, null where no request says the text. `unplaced`: words that could not be
@@ -32,6 +42,8 @@ def understood(reader: Reader, text: str, catalog: Catalog, history: Sequence[in
     try:
         reading = reader.reading(text)
         problem = compile_request(reading.request, catalog, history)
+        if unavailable is not None:
+            problem = problem.without(unavailable)
     except RequestError as error:
         return {"request": None, "unplaced": [], "conflict": {"message": str(error)}}
     conflict = None
