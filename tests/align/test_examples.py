@@ -31,7 +31,7 @@ def test_weights_by_hand() -> None:
     example = encoded.example(0, history_weight=0.25)
     words = len(lm.encode_words("Go"))
     assert lm.tokenizer.decode(list(example.tokens)) == (
-        "<|user|><|item:4|><|item:1|>Go<|assistant|><|1|><|item:3|><|2|><|item:0|><|end|>"
+        "<|user|><|item:4|><|item:1|>Go<|assistant|><|2|><|item:3|><|1|><|item:0|><|end|>"
     )
     assert example.weights == (0, 0.25, 0.25, *[0] * words, 0, 1, 1, 1, 1, 1)
 
