@@ -78,8 +78,6 @@ class Beginnings:
         is_list = self.first <= count and int(tokens[answer + 1]) in self.items
         if not (wanted and is_list and room > 0 and len(asked) == 1):
             return example
-        places = np.flatnonzero(
-            (tokens[answer:] >= self.first) & (tokens[answer:] < self.first + self.number)
-        )
-        tokens[[*asked, *(answer + places)]] += rng.integers(1, room + 1)
+        places = np.arange(answer, len(tokens) - 1, 2)  # slot, item, slot, item, ..., end
+        tokens[[*asked, *places]] += rng.integers(1, room + 1)
         return Example(tuple(tokens[:-1].tolist()), example.weights[:-1])

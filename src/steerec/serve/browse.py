@@ -94,17 +94,18 @@ def router(service: Service, route_class: type[APIRoute]) -> APIRouter:
 
 
 def _add_catalogue(api: APIRouter, service: Service) -> None:
+    served = {"id": service.model, "object": "model", "created": service.created, "owned_by": "steerec"}
+
     @api.get("/v1/models", tags=["catalogue"])
     async def models() -> dict[str, Any]:
         """List the model that is served, in the shape that OpenAI's clients read."""
-        model = {"id": service.model, "object": "model", "created": service.created, "owned_by": "steerec"}
-        return {"object": "list", "data": [model]}
+        return {"object": "list", "data": [served]}
 
     @api.get("/v1/models/{model}", tags=["catalogue"])
     async def model(model: str) -> dict[str, Any]:
         """Return the model that is served."""
         check_model(service, model)
-        return {"id": service.model, "object": "model", "created": service.created, "owned_by": "steerec"}
+        return served
 
     @api.get("/v1/items", tags=["catalogue"])
     async def items(

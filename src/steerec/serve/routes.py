@@ -1,4 +1,4 @@
-"""Routes of lists, feedback, availability and operations."""
+"""Routes of lists, feedback, availability, sentences and operations."""
 
 from __future__ import annotations
 
@@ -53,7 +53,13 @@ def router(service: Service, route_class: type[APIRoute]) -> APIRouter:
         route_class: reads bodies.
     """
     api = APIRouter(route_class=route_class)
+    _add_lists(api, service)
+    _add_words(api, service)
+    _add_operations(api, service)
+    return api
 
+
+def _add_lists(api: APIRouter, service: Service) -> None:
     @api.post("/v1/recommend", tags=["lists"])
     async def recommend(body: RecommendBody, http: Request) -> RecommendAnswer:
         """Return a list that obeys the request, with its certificate."""
@@ -63,22 +69,6 @@ def router(service: Service, route_class: type[APIRoute]) -> APIRouter:
         reasons = await unless_gone(http.receive, service.explain(answered)) if body.explain else None
         shown = dict(recommended(answered))
         return RecommendAnswer(**shown, request_id=request_id, model=service.model, reasons=reasons)
-
-    @api.post("/v1/understand", tags=["words"])
-    async def understand(body: UnderstandBody) -> UnderstandAnswer:
-        """Say what a text is understood as, without making a list."""
-        return UnderstandAnswer(**await service.understand(Ask(**dict(body))))
-
-    @api.post("/v1/conversation", tags=["words"])
-    async def conversation(body: ConversationBody, http: Request) -> ConversationAnswer:
-        """Take one turn: it changes the standing request, and nothing that was shown comes again."""
-        request_id = REQUEST_ID.get()
-        talk = await service.take_turn(body.conversation, body.text)
-        ask = Ask(user_id=body.user_id, history=body.history, request=talk.request)
-        answered = await unless_gone(http.receive, service.recommend(ask, request_id=request_id))
-        talk = talk.show([item.item_id for item in answered.recommendation.items])
-        shown = dict(recommended(answered))
-        return ConversationAnswer(**shown, request_id=request_id, model=service.model, conversation=talk)
 
     @api.post("/v1/feedback", tags=["lists"])
     async def feedback(body: FeedbackBody) -> FeedbackAnswer:
@@ -97,6 +87,26 @@ def router(service: Service, route_class: type[APIRoute]) -> APIRouter:
         view = await asyncio.to_thread(service.live.change, changes)
         return AvailabilityAnswer(catalogue_version=view.version, unavailable=int(view.unavailable.sum()))
 
+
+def _add_words(api: APIRouter, service: Service) -> None:
+    @api.post("/v1/understand", tags=["words"])
+    async def understand(body: UnderstandBody) -> UnderstandAnswer:
+        """Say what a text is understood as, without making a list."""
+        return UnderstandAnswer(**await service.understand(Ask(**dict(body))))
+
+    @api.post("/v1/conversation", tags=["words"])
+    async def conversation(body: ConversationBody, http: Request) -> ConversationAnswer:
+        """Take one turn: it changes the standing request, and nothing that was shown comes again."""
+        request_id = REQUEST_ID.get()
+        talk = await service.take_turn(body.conversation, body.text)
+        ask = Ask(user_id=body.user_id, history=body.history, request=talk.request)
+        answered = await unless_gone(http.receive, service.recommend(ask, request_id=request_id))
+        talk = talk.show([item.item_id for item in answered.recommendation.items])
+        shown = dict(recommended(answered))
+        return ConversationAnswer(**shown, request_id=request_id, model=service.model, conversation=talk)
+
+
+def _add_operations(api: APIRouter, service: Service) -> None:
     @api.get("/healthz", tags=["operations"])
     async def healthz() -> dict[str, str]:
         """Say that the process lives."""
@@ -114,5 +124,3 @@ def router(service: Service, route_class: type[APIRoute]) -> APIRouter:
     async def metrics() -> Response:
         """Return counters and timings in the format of Prometheus."""
         return Response(service.meters.text(), media_type=CONTENT_TYPE)
-
-    return api

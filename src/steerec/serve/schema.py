@@ -53,13 +53,18 @@ class Answer(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class Ask(Body):
-    """Who asks and what for; all of it may be left out."""
+class Who(Body):
+    """Who asks."""
 
     user_id: UserId | None = None
     """A user whose history is stored. Give this or `history`; neither is an empty history."""
     history: list[Reference] | None = None
     """Ids or titles of what the user has seen, oldest first; the catalogue's unknowns are left out."""
+
+
+class Ask(Who):
+    """Who asks and what for; all of it may be left out."""
+
     request: Request | None = None
     """The list that is wanted. Give this or `text`; neither is ten recommendations."""
     text: str | None = None
@@ -75,15 +80,11 @@ class RecommendBody(Ask):
     """Whether to say why each item is in the list."""
 
 
-class UnderstandBody(Body):
+class UnderstandBody(Who):
     """A text to be understood."""
 
     text: str
     """One sentence or a short conversation."""
-    user_id: UserId | None = None
-    """A user whose history is stored. Give this or `history`; neither is an empty history."""
-    history: list[Reference] | None = None
-    """Ids or titles of what the user has seen."""
 
 
 class UnderstandAnswer(Answer):
@@ -97,17 +98,13 @@ class UnderstandAnswer(Answer):
     """Why no list can be made: a message and, where controls contradict each other, what would work."""
 
 
-class ConversationBody(Body):
+class ConversationBody(Who):
     """One turn of a conversation; its state travels with it and is kept by the client."""
 
     text: str
     """What the user says now."""
     conversation: Conversation = Conversation()
     """The state that the answer to the turn before had; it may be edited. Empty: a new conversation."""
-    user_id: UserId | None = None
-    """A user whose history is stored. Give this or `history`; neither is an empty history."""
-    history: list[Reference] | None = None
-    """Ids or titles of what the user has seen."""
 
 
 class ListedItem(Answer):

@@ -147,21 +147,20 @@ class Service:
         """
         self._check(ask)
         view, accepted = self.live.view, time.monotonic()
-        with self.admission.place():
-            async with asyncio.timeout(self.config.request_timeout_s):
-                seen, left_out = await self._history(ask, view)
-                prepared = await self._in_thread(
-                    self._reading if ask.text is None else self._listening,
-                    lambda: view.engine.prepare(
-                        seen,
-                        ask.request if ask.text is None else ask.text,
-                        unavailable=view.unavailable,
-                        limits=self.config.limits,
-                        budget_s=budget_s,
-                        accepted=accepted,
-                    ),
-                )
-                answer = await self._batcher.submit(prepared)
+        async with self._accepted():
+            seen, left_out = await self._history(ask, view)
+            prepared = await self._in_thread(
+                self._reading if ask.text is None else self._listening,
+                lambda: view.engine.prepare(
+                    seen,
+                    ask.request if ask.text is None else ask.text,
+                    unavailable=view.unavailable,
+                    limits=self.config.limits,
+                    budget_s=budget_s,
+                    accepted=accepted,
+                ),
+            )
+            answer = await self._batcher.submit(prepared)
         self._keep(answer, view, ask.user_id, view.engine.words_of(prepared), request_id)
         return Answered(answer, view, left_out)
 
@@ -175,14 +174,13 @@ class Service:
         """Return what a text is understood as, see `understand.record`; errors as in `recommend`."""
         self._check(ask)
         view = self.live.view
-        with self.admission.place():
-            async with asyncio.timeout(self.config.request_timeout_s):
-                seen, _ = await self._history(ask, view)
-                engine, text = view.engine, ask.text or ""
-                return await self._in_thread(
-                    self._listening,
-                    lambda: understood(engine.reader, text, engine.catalog, seen, view.unavailable),
-                )
+        async with self._accepted():
+            seen, _ = await self._history(ask, view)
+            engine, text = view.engine, ask.text or ""
+            return await self._in_thread(
+                self._listening,
+                lambda: understood(engine.reader, text, engine.catalog, seen, view.unavailable),
+            )
 
     async def take_turn(self, conversation: Conversation, text: str) -> Conversation:
         """Return a conversation after one more turn of the user.
@@ -190,21 +188,27 @@ class Service:
         Raises:
             RequestError: the text or the state is too large.
         """
-        limits = self.config.limits
         self._check(Ask(text=text))
-        if (
-            max(len(conversation.shown), len(conversation.turns), len(conversation.last))
-            > limits.max_references
-        ):
-            raise RequestError(
-                f"The conversation is longer than {limits.max_references:,} turns or items. Start over."
-            )
+        most = self.config.limits.max_references
+        if max(map(len, (conversation.shown, conversation.turns, conversation.last))) > most:
+            raise RequestError(f"The conversation is longer than {most:,} turns or items. Start over.")
         engine = self.live.view.engine
+        async with self._accepted():
+            return await self._in_thread(
+                self._listening, lambda: take_turn(conversation, text, engine.reader, engine.catalog)
+            )
+
+    @asynccontextmanager
+    async def _accepted(self) -> AsyncIterator[None]:
+        """Hold a place among the waiting, for at most the time that an answer may take.
+
+        Raises:
+            Busy: all places are taken.
+            TimeoutError: `request_timeout_s` is over.
+        """
         with self.admission.place():
             async with asyncio.timeout(self.config.request_timeout_s):
-                return await self._in_thread(
-                    self._listening, lambda: take_turn(conversation, text, engine.reader, engine.catalog)
-                )
+                yield
 
     def _check(self, ask: Ask) -> None:
         limits = self.config.limits
