@@ -308,10 +308,10 @@ def serve(
 ) -> None:
     """Answer requests over HTTP: lists with certificates, OpenAI-compatible chat, feedback."""
     from steerec.config import override
-    from steerec.serve.settings import ServeConfig
+    from steerec.serve.http.settings import ServeConfig
 
     try:
-        from steerec.serve.server import serve as run_server
+        from steerec.serve.http.server import serve as run_server
     except ModuleNotFoundError as error:
         raise ConfigError(f'Serving needs {error.name}: pip install "steerec[serve]".') from None
     given = {"host": host, "port": port}

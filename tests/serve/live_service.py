@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 import uvicorn
 
-from steerec.serve.app import create_app
 from steerec.serve.engine import Recommender
-from steerec.serve.server import bind
-from steerec.serve.service import Service
-from steerec.serve.settings import ServeConfig
+from steerec.serve.http.app import create_app
+from steerec.serve.http.server import bind
+from steerec.serve.http.service import Service
+from steerec.serve.http.settings import ServeConfig
 
 BASE = "http://127.0.0.1"
 

@@ -15,11 +15,11 @@ from steerec.data.split import Split
 from steerec.errors import InfeasibleRequest, RequestError
 from steerec.llm.tiny import build_tiny
 from steerec.recommend.floor import Floor
-from steerec.serve.answering import ServedRecommender, answer_batch
-from steerec.serve.batching import Admission, Busy, Closing, MicroBatcher
 from steerec.serve.engine import Recommendation, Recommender
-from steerec.serve.live import make_view
-from steerec.serve.settings import LimitsConfig
+from steerec.serve.http.answering import ServedRecommender, answer_batch
+from steerec.serve.http.batching import Admission, Busy, Closing, MicroBatcher
+from steerec.serve.http.live import make_view
+from steerec.serve.http.settings import LimitsConfig
 from tiny_shelf import PHRASINGS, tiny_shape
 
 LIMITS = LimitsConfig()

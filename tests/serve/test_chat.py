@@ -13,7 +13,7 @@ import pytest
 from steerec.control.certificate import Certificate, verify
 from steerec.data.split import Split
 from steerec.serve.engine import Recommender
-from steerec.serve.keys import hash_key
+from steerec.serve.http.keys import hash_key
 
 live = pytest.importorskip(
     "live_service", reason='the service is not installed: pip install "steerec[serve]"'

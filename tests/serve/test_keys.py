@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from steerec.cli import app
 from steerec.errors import ConfigError
 from steerec.serve.engine import Recommender
-from steerec.serve.keys import check_exposure, hash_key, is_local_name, is_loopback, key_fits, read_keys
+from steerec.serve.http.keys import check_exposure, hash_key, is_local_name, is_loopback, key_fits, read_keys
 
 live = pytest.importorskip(
     "live_service", reason='the service is not installed: pip install "steerec[serve]"'

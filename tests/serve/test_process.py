@@ -16,11 +16,11 @@ import httpx
 import pytest
 
 from steerec.data.split import Split
-from steerec.serve import service as service_module
-from steerec.serve.answering import answer_batch
 from steerec.serve.engine import Recommender
-from steerec.serve.feedback import preferences
-from steerec.serve.journal import JsonFormatter, JsonLines
+from steerec.serve.http import service as service_module
+from steerec.serve.http.answering import answer_batch
+from steerec.serve.http.feedback import preferences
+from steerec.serve.http.journal import JsonFormatter, JsonLines
 
 live = pytest.importorskip(
     "live_service", reason='the service is not installed: pip install "steerec[serve]"'

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from steerec.errors import ConfigError, RequestError
-from steerec.serve.store import FirstHistories, HistoryStore, open_store
+from steerec.serve.http.store import FirstHistories, HistoryStore, open_store
 
 Open = Callable[[FirstHistories], AbstractContextManager[HistoryStore]]
 
@@ -180,7 +180,7 @@ def test_the_file_is_its_owners_and_keeps_nothing_erased(tmp_path: Path) -> None
 def test_a_lost_connection_is_an_error_once_and_made_anew(postgres: str) -> None:
     import psycopg
 
-    from steerec.serve.postgres import StoreUnavailable
+    from steerec.serve.http.postgres import StoreUnavailable
 
     with open_store(postgres, Path(), nobody) as store, psycopg.connect(postgres, autocommit=True) as other:
         store.replace("ann", ["a"])

@@ -13,12 +13,12 @@ from pathlib import Path
 import uvicorn
 
 from steerec.errors import ConfigError
-from steerec.serve.app import create_app
 from steerec.serve.engine import Recommender
-from steerec.serve.journal import JsonFormatter
-from steerec.serve.keys import check_exposure
-from steerec.serve.service import Service
-from steerec.serve.settings import ServeConfig
+from steerec.serve.http.app import create_app
+from steerec.serve.http.journal import JsonFormatter
+from steerec.serve.http.keys import check_exposure
+from steerec.serve.http.service import Service
+from steerec.serve.http.settings import ServeConfig
 
 
 def serve(run: Path, config: ServeConfig, *, announce: Callable[[str], None]) -> None:

@@ -13,18 +13,18 @@ from typing import Any, NamedTuple, TypeVar
 
 from steerec.data.split import Split
 from steerec.errors import ConfigError, RequestError
-from steerec.serve.answering import Prepared, answer_batch
-from steerec.serve.batching import Admission, MicroBatcher
 from steerec.serve.engine import Recommendation, Recommender
-from steerec.serve.feedback import FeedbackBook, Served
-from steerec.serve.journal import JsonLines, now
-from steerec.serve.keys import check_exposure, read_keys
-from steerec.serve.live import LiveCatalogue, View
-from steerec.serve.metering import Meters
-from steerec.serve.problems import Problem
-from steerec.serve.schema import Ask
-from steerec.serve.settings import ServeConfig
-from steerec.serve.store import FirstHistories, HistoryStore, open_store
+from steerec.serve.http.answering import Prepared, answer_batch
+from steerec.serve.http.batching import Admission, MicroBatcher
+from steerec.serve.http.feedback import FeedbackBook, Served
+from steerec.serve.http.journal import JsonLines, now
+from steerec.serve.http.keys import check_exposure, read_keys
+from steerec.serve.http.live import LiveCatalogue, View
+from steerec.serve.http.metering import Meters
+from steerec.serve.http.problems import Problem
+from steerec.serve.http.schema import Ask
+from steerec.serve.http.settings import ServeConfig
+from steerec.serve.http.store import FirstHistories, HistoryStore, open_store
 from steerec.understand.conversation import Conversation, take_turn
 from steerec.understand.record import understood
 

@@ -17,12 +17,12 @@ from starlette.exceptions import HTTPException
 
 from steerec.control.part import read_json_exactly
 from steerec.errors import RequestError, SteerecError
-from steerec.serve import browse, chat, routes
-from steerec.serve.journal import REQUEST_ID
-from steerec.serve.middleware import Surroundings
-from steerec.serve.problems import Problem, problem_of, validation_message
-from steerec.serve.schema import ErrorAnswer
-from steerec.serve.service import Service
+from steerec.serve.http import browse, chat, routes
+from steerec.serve.http.journal import REQUEST_ID
+from steerec.serve.http.middleware import Surroundings
+from steerec.serve.http.problems import Problem, problem_of, validation_message
+from steerec.serve.http.schema import ErrorAnswer
+from steerec.serve.http.service import Service
 
 _ERRORS = (400, 401, 403, 404, 408, 413, 422, 429, 503, 504)
 _ADVICE = {

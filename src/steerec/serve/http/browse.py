@@ -11,9 +11,9 @@ from fastapi.routing import APIRoute
 
 from steerec.data.catalog import Catalog
 from steerec.data.title import fold
-from steerec.serve.live import View
-from steerec.serve.problems import Problem
-from steerec.serve.schema import (
+from steerec.serve.http.live import View
+from steerec.serve.http.problems import Problem
+from steerec.serve.http.schema import (
     CatalogueItem,
     ColumnAnswer,
     HistoryAnswer,
@@ -24,7 +24,7 @@ from steerec.serve.schema import (
     UserId,
     UsersAnswer,
 )
-from steerec.serve.service import Service
+from steerec.serve.http.service import Service
 
 _MOST_VALUES = 500
 

@@ -17,7 +17,7 @@ from steerec.control.where import Where
 from steerec.decode.room import check_requests
 from steerec.errors import RequestError, SteerecError
 from steerec.serve.engine import Recommendation, Recommender
-from steerec.serve.settings import LimitsConfig
+from steerec.serve.http.settings import LimitsConfig
 
 if TYPE_CHECKING:
     from steerec.control.problem import BoolArray, Problem

@@ -20,7 +20,7 @@ from steerec.config import fingerprint
 from steerec.data.catalog import Catalog
 from steerec.data.title import fold
 from steerec.errors import RequestError, did_you_mean
-from steerec.serve.answering import ServedRecommender
+from steerec.serve.http.answering import ServedRecommender
 
 if TYPE_CHECKING:
     from steerec.control.problem import BoolArray

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from steerec.errors import SteerecError
 from steerec.serve.engine import Recommendation
-from steerec.serve.journal import JsonLines, now
+from steerec.serve.http.journal import JsonLines, now
 
 Thumb = Literal["up", "down"]
 

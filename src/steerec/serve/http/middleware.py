@@ -13,14 +13,14 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
-from steerec.serve.journal import REQUEST_ID
-from steerec.serve.keys import is_local_name, key_fits
-from steerec.serve.problems import ClientGone, Problem
+from steerec.serve.http.journal import REQUEST_ID
+from steerec.serve.http.keys import is_local_name, key_fits
+from steerec.serve.http.problems import ClientGone, Problem
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from steerec.serve.service import Service
+    from steerec.serve.http.service import Service
 
 logger = logging.getLogger(__name__)
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")

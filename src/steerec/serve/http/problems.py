@@ -7,9 +7,9 @@ from dataclasses import asdict, is_dataclass
 from typing import Any, NamedTuple
 
 from steerec.errors import InfeasibleRequest, RequestError
-from steerec.serve.batching import Busy, Closing
-from steerec.serve.feedback import UnknownAnswer
-from steerec.serve.postgres import StoreUnavailable
+from steerec.serve.http.batching import Busy, Closing
+from steerec.serve.http.feedback import UnknownAnswer
+from steerec.serve.http.postgres import StoreUnavailable
 
 _LONGEST = 2_000
 RETRY_AFTER_S = 1

@@ -7,12 +7,12 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from steerec.serve.feedback import Thumb
-from steerec.serve.journal import REQUEST_ID
-from steerec.serve.metering import CONTENT_TYPE
-from steerec.serve.middleware import unless_gone
-from steerec.serve.problems import Problem
-from steerec.serve.schema import (
+from steerec.serve.http.feedback import Thumb
+from steerec.serve.http.journal import REQUEST_ID
+from steerec.serve.http.metering import CONTENT_TYPE
+from steerec.serve.http.middleware import unless_gone
+from steerec.serve.http.problems import Problem
+from steerec.serve.http.schema import (
     Ask,
     AvailabilityAnswer,
     AvailabilityBody,
@@ -28,7 +28,7 @@ from steerec.serve.schema import (
     UnderstandBody,
     Understood,
 )
-from steerec.serve.service import Answered, Service
+from steerec.serve.http.service import Answered, Service
 
 
 def recommended(answered: Answered) -> Recommended:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from steerec.errors import ConfigError, RequestError, SteerecError
-from steerec.serve.store import FirstHistories, check_length
+from steerec.serve.http.store import FirstHistories, check_length
 
 
 class StoreUnavailable(SteerecError):  # noqa: N818  (a state, not a fault of the caller)

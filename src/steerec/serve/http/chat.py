@@ -19,13 +19,13 @@ from fastapi.sse import EventSourceResponse, format_sse_event
 from pydantic import BaseModel, ConfigDict, Field
 
 from steerec.errors import RequestError
-from steerec.serve.browse import check_model
 from steerec.serve.engine import Recommender
-from steerec.serve.journal import REQUEST_ID
-from steerec.serve.middleware import unless_gone
-from steerec.serve.routes import recommended
-from steerec.serve.schema import Ask, Recommended
-from steerec.serve.service import Service
+from steerec.serve.http.browse import check_model
+from steerec.serve.http.journal import REQUEST_ID
+from steerec.serve.http.middleware import unless_gone
+from steerec.serve.http.routes import recommended
+from steerec.serve.http.schema import Ask, Recommended
+from steerec.serve.http.service import Service
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 

@@ -152,7 +152,7 @@ def open_store(address: str, folder: Path, first: FirstHistories) -> Iterator[Hi
         finally:
             store.close()
         return
-    from steerec.serve.postgres import open_postgres
+    from steerec.serve.http.postgres import open_postgres
 
     with open_postgres(address, first) as remote:
         yield remote
