@@ -101,3 +101,28 @@ def test_reasons_come_where_they_are_asked_for(
     assert silent.json()["reasons"] is None
     answer = engine.recommend(history, Request(count=3))
     assert reasoned.json()["reasons"] == engine.explain(answer)
+
+
+def test_a_greeting_is_answered_in_words_and_the_list_machinery_stays_out(
+    engine: Recommender, run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recommender, "chat", lambda self, said, past=(): "Hello!" if said == "Hi" else None)
+
+    async def ask() -> list[Any]:
+        async with live.client_of(live.make_service(engine, run_folder, tmp_path)) as client:
+            talk = (await client.post("/v1/conversation", json={"text": "three comedies"})).json()
+            body = {"text": "Hi", "conversation": talk["conversation"]}
+            greeted = (await client.post("/v1/conversation", json=body)).json()
+            model = (await client.get("/v1/models")).json()["data"][0]["id"]
+            said = {"model": model, "messages": [{"role": "user", "content": "Hi"}]}
+            listed = {**said, "recommend": {"text": "Hi"}}
+            chats = [(await client.post("/v1/chat/completions", json=one)).json() for one in (said, listed)]
+            return [talk, greeted, *chats]
+
+    talk, greeted, chatted, listed = live.run(ask())
+    assert greeted["reply"] == "Hello!"
+    assert (greeted["items"], greeted["certificate"]) == ([], None)
+    assert greeted["conversation"]["standing"] == talk["conversation"]["standing"]
+    assert greeted["conversation"]["shown"] == talk["conversation"]["shown"]
+    assert (chatted["choices"][0]["message"]["content"], chatted["recommend"]) == ("Hello!", None)
+    assert len(listed["recommend"]["items"]) == 10

@@ -194,3 +194,23 @@ def test_a_shorter_list_drops_what_ruled_places_it_no_longer_has() -> None:
 def test_comparing_before_anything_was_shown_is_a_wish() -> None:
     after = take_turn(Conversation(), "fewer dramas", READER, CATALOG)
     assert after.standing == Request(prefer=(prefer("Drama", weight=-1.0),))
+
+
+def test_a_turn_that_asks_for_nothing_is_answered_in_words_and_changes_nothing() -> None:
+    heard: list[str] = []
+
+    def chat(said: str) -> str | None:
+        heard.append(said)
+        return "Hello!" if said == "Hi there" else None
+
+    before = take_turn(Conversation(), "five comedies", READER, CATALOG, chat=chat)
+    greeted = take_turn(before, "Hi there", READER, CATALOG, chat=chat)
+    assert (greeted.turns[-1].did, greeted.turns[-1].reply, greeted.turns[-1].unplaced) == (
+        "chatted",
+        "Hello!",
+        (),
+    )
+    assert greeted.request == before.request
+    puzzled = take_turn(greeted, "qwertz", READER, CATALOG, chat=chat)
+    assert (puzzled.turns[-1].did, puzzled.turns[-1].reply) == ("nothing", None)
+    assert heard == ["Hi there", "qwertz"]

@@ -76,8 +76,11 @@ class Moments:
         """Draw one moment."""
         rng = numpy_rng(self._config.seed, "instruct", self._part, number)
         task = self._names[int(np.searchsorted(self._ends, rng.random(), side="right"))]
-        if task == CHAT or not TASKS[task].has_user:
-            target = None if task == CHAT else int(self._described[int(rng.integers(len(self._described)))])
+        if task == CHAT:
+            past = self._chatting_past(rng)
+            return Moment(number=number, task=task, user=None, history=past, target=None, rng=rng)
+        if not TASKS[task].has_user:
+            target = int(self._described[int(rng.integers(len(self._described)))])
             nothing = np.zeros(0, dtype=np.int64)
             return Moment(number=number, task=task, user=None, history=nothing, target=target, rng=rng)
         if self._part == "valid":
@@ -88,6 +91,13 @@ class Moments:
             position = self._position(len(self._train[user]), rng)
             history, target = self._train[user][:position], int(self._train[user][position])
         return Moment(number=number, task=task, user=user, history=history, target=target, rng=rng)
+
+    def _chatting_past(self, rng: np.random.Generator) -> Ints:
+        """Somebody's past in every other chat: the words alone then say that no list is wanted."""
+        if not len(self._users) or rng.random() < 0.5:
+            return np.zeros(0, dtype=np.int64)
+        sequence = self._train[int(self._users[int(rng.integers(len(self._users)))])]
+        return sequence[: self._position(len(sequence), rng)]
 
     def _turn(self, number: int, size: int) -> int:
         """Everyone has a turn before anyone has the next one, in an order of its own each time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,15 @@ class LanguageModel:
     def encode_words(self, words: str) -> list[int]:
         """Return the token ids of words; with atomic items, quoted display names become item tokens."""
         return encode_words(plain_encoder(self.tokenizer), words, self._mentions, self._numbers)
+
+    def decode_words(self, tokens: Sequence[int]) -> str:
+        """Return the text of token ids, numbers as numerals; `encode_words` backwards."""
+        names = {token: f" {numeral}" for numeral, token in self._numbers.items()}
+        pieces: list[str] = []
+        for is_number, run in groupby(tokens, key=names.__contains__):
+            ids = list(run)
+            pieces += [names[token] for token in ids] if is_number else [self.tokenizer.decode(ids)]
+        return "".join(pieces)
 
     def encode_answer(self, items: Sequence[int]) -> list[int]:
         """Return the token ids of a list, ended by the end token."""

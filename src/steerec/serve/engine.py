@@ -17,6 +17,7 @@ from steerec.control.refusal import refuse
 from steerec.control.request import Request, compile_request, read_history, wishes
 from steerec.data.catalog import Catalog
 from steerec.decode.constrained import decode_lists
+from steerec.decode.words import answer_in_words
 from steerec.errors import InfeasibleRequest, RequestError, SteerecError
 from steerec.items.vectors import installed_embedder
 from steerec.llm.language_model import LanguageModel
@@ -228,6 +229,15 @@ class Recommender:
         if self._reader is None:
             self._reader = KeywordReader(self.catalog, installed_embedder())
         return self._reader
+
+    def chat(self, said: str, past: Sequence[int] = ()) -> str | None:
+        """Return a plain answer in words; None where the model would rather make a list, or there is none.
+
+        Args:
+            said: what a person says.
+            past: item indices of the history, oldest first.
+        """
+        return None if self.lm is None else answer_in_words(self.lm, said, past)
 
     def refuse(self, seen: Sequence[int], request: Request | str | None) -> None:
         """Raise what `answer` would raise for a history given as item indices; decode nothing."""

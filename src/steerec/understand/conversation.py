@@ -7,7 +7,7 @@ of it; what a turn says is read by the same reader as a request of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -21,7 +21,9 @@ from steerec.data.catalog import Catalog
 from steerec.understand.keyword import Reading
 from steerec.understand.text import ORDINAL_WORDS, expand, lower, normalise
 
-Did = Literal["asked", "started over", "excluded", "likened", "forgot", "fewer", "more", "went on", "nothing"]
+Did = Literal[
+    "asked", "started over", "excluded", "likened", "forgot", "fewer", "more", "went on", "chatted", "nothing"
+]
 
 _LEAD = r"(?:(?:ok(?:ay)?|please|and|but|i want|give me|show me|let us|let's|i would like),? )*"
 _RESTART = re.compile(
@@ -62,6 +64,8 @@ class Turn(Config):
     did: Did
     unplaced: tuple[str, ...] = ()
     """Words that changed nothing because they could not be placed."""
+    reply: str | None = None
+    """A plain answer to a turn that asked for nothing; then no list belongs to it."""
 
 
 class Conversation(Config):
@@ -101,7 +105,14 @@ class _Change(NamedTuple):
     unplaced: tuple[str, ...] = ()
 
 
-def take_turn(conversation: Conversation, text: str, reader: Reader, catalog: Catalog) -> Conversation:
+def take_turn(
+    conversation: Conversation,
+    text: str,
+    reader: Reader,
+    catalog: Catalog,
+    *,
+    chat: Callable[[str], str | None] | None = None,
+) -> Conversation:
     """Return a conversation after one more turn of the user.
 
     Args:
@@ -109,6 +120,7 @@ def take_turn(conversation: Conversation, text: str, reader: Reader, catalog: Ca
         text: what the user says now.
         reader: reads requests, and the items that a change is about.
         catalog: of the items.
+        chat: answers a turn that asks for nothing in words, or returns None where a list is wanted.
 
     Raises:
         RequestError: the text is longer than the reader takes.
@@ -124,7 +136,11 @@ def take_turn(conversation: Conversation, text: str, reader: Reader, catalog: Ca
         turn = Turn(said=text, did="started over", unplaced=change.unplaced)
         return Conversation(standing=change.standing, turns=(*conversation.turns, turn))
     change = _change(conversation, text, plain, reader, catalog)
-    turn = Turn(said=text, did=change.did, unplaced=change.unplaced)
+    reply = chat(text) if chat is not None and change.did == "nothing" else None
+    if reply is not None:
+        turn = Turn(said=text, did="chatted", reply=reply)
+    else:
+        turn = Turn(said=text, did=change.did, unplaced=change.unplaced)
     return conversation.replace(standing=change.standing, turns=(*conversation.turns, turn))
 
 
@@ -224,8 +240,7 @@ def _merged(
 ) -> _Change:
     """Return the standing request with what a turn adds; what is said anew replaces what was said before."""
     new = reading.request
-    says = reading.says_count or new.allow_seen or new.candidates is not None
-    if not (says or new.controls or new.prefer or new.exclude):
+    if reading.is_empty:
         return _Change(standing, "nothing", tuple(reading.unplaced) or (text,))
     count = new.count if reading.says_count else standing.count
     replaced = [

@@ -45,6 +45,13 @@ class Reading(NamedTuple):
     says_count: bool
     """Whether the text says how many items."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the text asks for nothing in particular."""
+        request = self.request
+        names = request.controls or request.prefer or request.exclude or request.candidates is not None
+        return not (self.says_count or request.allow_seen or names)
+
 
 class KeywordReader:
     """Reads plain English requests about one catalogue."""

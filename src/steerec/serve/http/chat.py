@@ -1,7 +1,8 @@
 """The route that OpenAI's clients call: a conversation in, a list as words and data out, streamed or whole.
 
 Both directions carry one object of our own, `recommend`: `{user_id or history, request or text}` in,
-`{items, certificate, understood, ...}` out. Without request and text, the last user message is the text.
+`{items, certificate, understood, ...}` out. Without request and text, the last user message is the text; one
+that asks for nothing may be answered in words, and `recommend` is null then.
 """
 
 from __future__ import annotations
@@ -116,9 +117,17 @@ def router(service: Service, route_class: type[APIRoute]) -> APIRouter:
         """Answer the last user message, or the vendor object, with a list."""
         check_model(service, body.model)
         request_id = REQUEST_ID.get()
-        work = service.recommend(ask_of(body), request_id=request_id)
-        shown = recommended(await unless_gone(http.receive, work))
-        reply = _Reply(service, body, shown, request_id)
+        ask = ask_of(body)
+        words = None
+        if ask.text is not None and (body.recommend is None or body.recommend.text is None):
+            words = await unless_gone(http.receive, service.in_words(ask))
+        if words is not None:
+            reply = _Reply(service, body, words.splitlines(), None, request_id)
+        else:
+            shown = recommended(
+                await unless_gone(http.receive, service.recommend(ask, request_id=request_id))
+            )
+            reply = _Reply(service, body, answer_lines(shown), shown, request_id)
         if body.stream:
             headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
             return EventSourceResponse(reply.events(), headers=headers)
@@ -130,11 +139,20 @@ def router(service: Service, route_class: type[APIRoute]) -> APIRouter:
 class _Reply:
     """One answer in OpenAI's two shapes."""
 
-    def __init__(self, service: Service, body: ChatBody, shown: Recommended, request_id: str) -> None:
+    def __init__(
+        self,
+        service: Service,
+        body: ChatBody,
+        lines: list[str],
+        shown: Recommended | None,
+        request_id: str,
+    ) -> None:
         options = body.stream_options
         self._include_usage = options is not None and options.include_usage
-        self._lines = answer_lines(shown)
-        self._recommend = {**shown.model_dump(mode="json"), "request_id": request_id}
+        self._lines = lines
+        self._recommend = None
+        if shown is not None:
+            self._recommend = {**shown.model_dump(mode="json"), "request_id": request_id}
         self._common = {"id": f"chatcmpl-{request_id}", "created": int(time.time()), "model": service.model}
         prompt = sum(count_tokens(service.engine, message.text) for message in body.messages)
         completion = count_tokens(service.engine, "\n".join(self._lines))

@@ -96,9 +96,22 @@ def _add_words(api: APIRouter, service: Service) -> None:
 
     @api.post("/v1/conversation", tags=["words"])
     async def conversation(body: ConversationBody, http: Request) -> ConversationAnswer:
-        """Take one turn: it changes the standing request, and nothing that was shown comes again."""
+        """Take one turn: it changes the standing request, and nothing that was shown comes again.
+
+        A turn that asks for nothing ("Hello!", "What is 3 plus 4?") may be answered in words, without a list.
+        """
         request_id = REQUEST_ID.get()
-        talk = await service.take_turn(body.conversation, body.text)
+        who = Ask(user_id=body.user_id, history=body.history, text=body.text)
+        talk = await unless_gone(http.receive, service.take_turn(body.conversation, who))
+        if reply := talk.turns[-1].reply:
+            version = service.live.view.version
+            return ConversationAnswer(
+                request_id=request_id,
+                model=service.model,
+                conversation=talk,
+                reply=reply,
+                catalogue_version=version,
+            )
         ask = Ask(user_id=body.user_id, history=body.history, request=talk.request)
         answered = await unless_gone(http.receive, service.recommend(ask, request_id=request_id))
         talk = talk.show([item.item_id for item in answered.recommendation.items])

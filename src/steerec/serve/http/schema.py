@@ -174,10 +174,20 @@ class RecommendAnswer(Recommended):
     """One per item, in the list's order, where `explain` asked for them."""
 
 
-class ConversationAnswer(RecommendAnswer):
-    """The answer of /v1/conversation: the list, and the state to send with the next turn."""
+class ConversationAnswer(Answer):
+    """The answer of /v1/conversation: a list as in /v1/recommend, and the state for the next turn."""
 
+    request_id: str
+    model: str
     conversation: Conversation
+    reply: str | None = None
+    """What is answered in words to a turn that asks for nothing; then there is no list."""
+    items: list[ListedItem] = []
+    certificate: Certificate | None = None
+    understood: Understood | None = None
+    history_left_out: int = 0
+    unavailable_excluded: int = 0
+    catalogue_version: str
 
 
 class FeedbackBody(Body):

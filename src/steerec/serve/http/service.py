@@ -182,21 +182,43 @@ class Service:
                 lambda: understood(engine.reader, text, engine.catalog, seen, view.unavailable),
             )
 
-    async def take_turn(self, conversation: Conversation, text: str) -> Conversation:
-        """Return a conversation after one more turn of the user.
+    async def take_turn(self, conversation: Conversation, ask: Ask) -> Conversation:
+        """Return a conversation after one more turn of the user, who may be answered in words.
+
+        Args:
+            conversation: as it was.
+            ask: who speaks, and the text.
 
         Raises:
             RequestError: the text or the state is too large.
+            Problem: 404, the user is not known.
         """
-        self._check(Ask(text=text))
+        self._check(ask)
         most = self.config.limits.max_references
         if max(map(len, (conversation.shown, conversation.turns, conversation.last))) > most:
             raise RequestError(f"The conversation is longer than {most:,} turns or items. Start over.")
-        engine = self.live.view.engine
+        view = self.live.view
+        engine, text = view.engine, ask.text or ""
         async with self._accepted():
+            past, _ = await self._history(ask, view)
             return await self._in_thread(
-                self._listening, lambda: take_turn(conversation, text, engine.reader, engine.catalog)
+                self._listening,
+                lambda: take_turn(
+                    conversation,
+                    text,
+                    engine.reader,
+                    engine.catalog,
+                    chat=lambda said: engine.chat(said, past),
+                ),
             )
+
+    async def in_words(self, ask: Ask) -> str | None:
+        """Return a plain answer to a text that asks for nothing; None where a list is wanted."""
+        self._check(ask)
+        view, text = self.live.view, ask.text or ""
+        async with self._accepted():
+            past, _ = await self._history(ask, view)
+            return await self._in_thread(self._listening, lambda: _plain_answer(view.engine, text, past))
 
     @asynccontextmanager
     async def _accepted(self) -> AsyncIterator[None]:
@@ -296,6 +318,10 @@ class Service:
                 "items": [[item.item_id, item.score] for item in answer.items],
             }
         )
+
+
+def _plain_answer(engine: Recommender, text: str, past: Sequence[int]) -> str | None:
+    return engine.chat(text, past) if engine.reader.reading(text).is_empty else None
 
 
 @contextmanager
