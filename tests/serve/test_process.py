@@ -8,14 +8,18 @@ import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from served_world import write_run
 
-from steerec.data.split import Split
+from steerec.data.split import Split, make_split
+from steerec.data.synthetic import make_world
+from steerec.recommend.floor import Floor
 from steerec.serve.engine import Recommender
 from steerec.serve.http import service as service_module
 from steerec.serve.http.answering import answer_batch
@@ -249,3 +253,62 @@ def test_lines_are_kept_or_dropped_whole(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("half a line")
     JsonLines(tmp_path / "x.jsonl", durable=True).close()
     assert (tmp_path / "x.jsonl").read_text() == ""
+
+
+def test_a_new_run_is_swapped_in_and_requests_under_way_keep_the_old_one(
+    engine: Recommender, run_folder: Path, tmp_path: Path, held: Held
+) -> None:
+    grown = make_split(make_world(num_users=40, num_items=60, seed=2))
+    newer = Recommender(grown.catalog, Floor().fit(grown), None)
+    new_item = next(one for one in grown.catalog.item_ids if one not in engine.catalog.item_ids)
+    gone = engine.catalog.item_ids[3]
+    only_new = {"request": {"count": 1, "candidates": [new_item]}}
+
+    async def story() -> list[httpx.Response]:
+        service = live.make_service(engine, run_folder, tmp_path)
+        async with live.client_of(service) as client:
+            feed = {"items": [{"item_id": gone, "available": False}]}
+            assert (await client.put("/v1/availability", json=feed)).status_code == 200
+            unknown = await client.post("/v1/recommend", json=only_new)
+            waiting = asyncio.create_task(client.post("/v1/recommend", json={}))
+            await until(held.entered.is_set)
+            await asyncio.to_thread(service.live.swap, newer)
+            held.free.set()
+            found = await client.post("/v1/recommend", json=only_new)
+            items = await client.get("/v1/items", params={"limit": 500})
+            return [unknown, await waiting, found, items]
+
+    unknown, before, after, items = live.run(story())
+    assert (unknown.status_code, before.status_code, after.status_code) == (422, 200, 200)
+    assert before.json()["catalogue_version"] != after.json()["catalogue_version"]
+    assert [item["item_id"] for item in after.json()["items"]] == [new_item]
+    available = {item["item_id"]: item["available"] for item in items.json()["items"]}
+    assert len(available) == 60
+    assert [item for item, is_available in available.items() if not is_available] == [gone]
+
+
+def test_sighup_loads_the_run_again_and_a_broken_one_changes_nothing(tmp_path: Path, split: Split) -> None:
+    run, state = tmp_path / "toy", tmp_path / "state"
+    state.mkdir()
+    write_run(run, split, Floor().fit(split))
+    grown = make_split(make_world(num_users=40, num_items=60, seed=2))
+    with live.serve_process(run, state) as (process, address):
+        size = lambda: httpx.get(f"{address}/v1/items/schema").json()["num_items"]  # noqa: E731
+        reloads = lambda: "steerec_reloads_total 1.0" in httpx.get(f"{address}/metrics").text  # noqa: E731
+        assert size() == 48
+        (run / "serving.json").write_text("{")
+        process.send_signal(signal.SIGHUP)
+        _until(lambda: "the run was not loaded again" in (state / "log").read_text())
+        assert size() == 48
+        write_run(run, grown, Floor().fit(grown))
+        process.send_signal(signal.SIGHUP)
+        _until(reloads)
+        assert size() == 60
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def _until(condition: Any) -> None:
+    """Wait until a condition holds; the test's own limit ends it."""
+    while not condition():
+        time.sleep(0.02)

@@ -154,8 +154,9 @@ class _Reply:
         if shown is not None:
             self._recommend = {**shown.model_dump(mode="json"), "request_id": request_id}
         self._common = {"id": f"chatcmpl-{request_id}", "created": int(time.time()), "model": service.model}
-        prompt = sum(count_tokens(service.engine, message.text) for message in body.messages)
-        completion = count_tokens(service.engine, "\n".join(self._lines))
+        engine = service.live.view.engine
+        prompt = sum(count_tokens(engine, message.text) for message in body.messages)
+        completion = count_tokens(engine, "\n".join(self._lines))
         self._usage = {
             "prompt_tokens": prompt,
             "completion_tokens": completion,

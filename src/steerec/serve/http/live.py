@@ -139,6 +139,24 @@ class LiveCatalogue:
             self.view = view
             return view
 
+    def swap(self, engine: Recommender) -> View:
+        """Serve another run, with other items and models; what is known of items by their ids stays.
+
+        Requests under way are answered by the view that they were accepted under.
+
+        Args:
+            engine: the run.
+        """
+        with self._lock:
+            before = self._base, self._engine
+            self._base, self._engine = engine.catalog, engine
+            try:
+                self.view = self._made()
+            except BaseException:
+                self._base, self._engine = before
+                raise
+            return self.view
+
     def _made(self) -> View:
         known = {item: values for item, values in self._attributes.items() if item in self._ids}
         catalog = with_attributes(self._base, known)

@@ -45,6 +45,9 @@ class Meters:
         self.feedback = Counter(
             "steerec_feedback_total", "Feedback accepted and on the disk.", registry=self._registry
         )
+        self.reloads = Counter(
+            "steerec_reloads_total", "Times that the run was loaded again.", registry=self._registry
+        )
 
     def text(self) -> bytes:
         """Return all numbers in the exposition format."""

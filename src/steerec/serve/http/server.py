@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,13 +77,18 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop well on SIGTERM and Ctrl-C, with status 0; a second Ctrl-C stops at once."""
+        """Stop well on SIGTERM and Ctrl-C, with status 0; a second Ctrl-C stops at once. SIGHUP: reload."""
         before = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._reload)
         try:
             yield
         finally:
             for one, handler in before.items():
                 signal.signal(one, handler)
+
+    def _reload(self, number: int, frame: object) -> None:
+        del number, frame
+        threading.Thread(target=self._service.reload, name="reload", daemon=True).start()
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ from steerec.understand.conversation import Conversation, take_turn
 from steerec.understand.record import understood
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 class Answered(NamedTuple):
@@ -116,6 +118,16 @@ class Service:
         """Get ready to stop: say so at /readyz, and let no request wait for company any more."""
         self.ready = False
         self._batcher.hurry()
+
+    def reload(self) -> None:
+        """Serve what the run's folder holds now; if that cannot be read, go on as before and log why."""
+        try:
+            view = self.live.swap(Recommender.from_pretrained(self.run_folder))
+        except Exception as error:
+            logger.exception("the run was not loaded again, the old one goes on: %s", type(error).__name__)
+            return
+        self.meters.reloads.inc()
+        logger.info("the run was loaded again: catalogue %s, %d items", view.version, len(view.catalog))
 
     def _first(self) -> FirstHistories:
         def histories() -> list[tuple[str, list[str]]]:
