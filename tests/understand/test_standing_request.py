@@ -214,3 +214,21 @@ def test_a_turn_that_asks_for_nothing_is_answered_in_words_and_changes_nothing()
     puzzled = take_turn(greeted, "qwertz", READER, CATALOG, chat=chat)
     assert (puzzled.turns[-1].did, puzzled.turns[-1].reply) == ("nothing", None)
     assert heard == ["Hi there", "qwertz"]
+
+
+def test_what_was_left_out_can_come_back() -> None:
+    first, second = (CATALOG.item_ids[i] for i in (0, 1))
+    conversation = take_turn(Conversation().show([first, second]), "not the first", READER, CATALOG)
+    assert conversation.request.exclude == (first, second)
+    back = take_turn(conversation, f"bring {CATALOG.titles[0]} back, please", READER, CATALOG)
+    assert (back.request.exclude, back.turns[-1].did) == ((second,), "readmitted")
+    assert take_turn(conversation, "bring it back", READER, CATALOG).standing.exclude == ()
+
+
+def test_seen_items_and_a_choice_of_items_can_be_taken_back() -> None:
+    standing = Request(allow_seen=True, candidates=CATALOG.item_ids[:12])
+    conversation = Conversation(standing=standing)
+    new = take_turn(conversation, "Only films I haven't seen", READER, CATALOG)
+    assert new.standing == standing.replace(allow_seen=False)
+    free = take_turn(conversation, "from all films, please", READER, CATALOG)
+    assert free.standing == standing.replace(candidates=None)

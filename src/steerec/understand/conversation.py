@@ -18,11 +18,22 @@ from steerec.control.request import Request
 from steerec.control.statement import state_control
 from steerec.control.where import Where, mask
 from steerec.data.catalog import Catalog
+from steerec.data.title import fold
 from steerec.understand.keyword import Reading
 from steerec.understand.text import ORDINAL_WORDS, expand, lower, normalise
 
 Did = Literal[
-    "asked", "started over", "excluded", "likened", "forgot", "fewer", "more", "went on", "chatted", "nothing"
+    "asked",
+    "started over",
+    "excluded",
+    "readmitted",
+    "likened",
+    "forgot",
+    "fewer",
+    "more",
+    "went on",
+    "chatted",
+    "nothing",
 ]
 
 _LEAD = r"(?:(?:ok(?:ay)?|please|and|but|i want|give me|show me|let us|let's|i would like),? )*"
@@ -44,6 +55,18 @@ _FORGETS = re.compile(
     r"(?P<what>.+)"
     r"|any (?P<any>\w+)(?: is fine| will do| is ok(?:ay)?)?"
     r"|(?:the )?(?P<moot>.+?) (?:does|do) not matter"
+)
+_READMITS = re.compile(
+    rf"{_LEAD}(?:bring|put|have|let)(?: me have)? (?P<what>.+?) (?:back|again)(?: (?:in|on)(?: the list)?)?"
+    r"|(?:you (?:can|may) )?show (?:me )?(?P<shown>.+?) again(?: after all)?"
+)
+_UNSEEN = re.compile(
+    rf"{_LEAD}(?:(?:only|just) (?:new ones|(?:the )?\w+ (?:that )?i have(?: not|n't|n’t) seen(?: yet)?)"
+    r"|nothing (?:that )?i(?: have|'ve) (?:already )?seen|no repeats)(?: this time| any ?more)?"
+)
+_ANYTHING = re.compile(
+    rf"{_LEAD}(?:not (?:only|just)(?: from| among)? (?:those|these)|anything(?: at all)?"
+    r"|(?:from |among )(?:all|everything)(?: of them| \w+)?)"
 )
 _COMPARES = re.compile(
     rf"{_LEAD}(?:(?:fewer|less|not (?:so|as|that|too) many) (?!than\b)(?P<fewer>[^,;.\d]+)"
@@ -103,6 +126,8 @@ class _Change(NamedTuple):
     standing: Request
     did: Did
     unplaced: tuple[str, ...] = ()
+    readmitted: tuple[str, ...] = ()
+    """Item ids that may be shown again."""
 
 
 def take_turn(
@@ -141,7 +166,8 @@ def take_turn(
         turn = Turn(said=text, did="chatted", reply=reply)
     else:
         turn = Turn(said=text, did=change.did, unplaced=change.unplaced)
-    return conversation.replace(standing=change.standing, turns=(*conversation.turns, turn))
+    shown = tuple(one for one in conversation.shown if one not in change.readmitted)
+    return conversation.replace(standing=change.standing, shown=shown, turns=(*conversation.turns, turn))
 
 
 def _change(conversation: Conversation, text: str, plain: str, reader: Reader, catalog: Catalog) -> _Change:
@@ -152,6 +178,15 @@ def _change(conversation: Conversation, text: str, plain: str, reader: Reader, c
         return _Change(standing.replace(prefer=(*standing.prefer, Wish(like=tuple(items)))), "likened")
     if (found := _REJECTS.fullmatch(plain)) and (items := _pointed(found["items"], last)):
         return _Change(standing.replace(exclude=(*standing.exclude, *items)), "excluded")
+    if standing.allow_seen and _UNSEEN.fullmatch(plain):
+        return _Change(standing.replace(allow_seen=False), "asked")
+    if standing.candidates is not None and _ANYTHING.fullmatch(plain):
+        return _Change(standing.replace(candidates=None), "asked")
+    if found := _READMITS.fullmatch(plain):
+        back = _left_out(conversation, found["what"] or found["shown"], catalog)
+        if back:
+            kept = tuple(one for one in standing.exclude if one not in back)
+            return _Change(standing.replace(exclude=kept), "readmitted", readmitted=tuple(back))
     if (found := _FORGETS.fullmatch(plain)) is not None:
         lighter = _without(standing, next(filter(None, found.groups())), reader, catalog)
         if lighter is not None:
@@ -182,6 +217,24 @@ def _pointed(said: str, last: Sequence[str]) -> list[str]:
             return []
         items.append(last[place - 1])
     return list(dict.fromkeys(items))
+
+
+def _left_out(conversation: Conversation, what: str, catalog: Catalog) -> list[str]:
+    """Return the ids of items that are left out or were shown and that a turn names.
+
+    Args:
+        conversation: as it is.
+        what: titles, or "it", "that one": what was left out last.
+        catalog: of the items.
+    """
+    excluded = conversation.standing.exclude
+    if re.fullmatch(_ONE, what):
+        return list(excluded[-1:])
+    said = f" {fold(what)} "
+    known = dict.fromkeys((*excluded, *conversation.shown))
+    names = {one: (catalog.titles[place], catalog.displays[place]) for one in known
+             for place in [catalog.resolve(one)]}  # fmt: skip
+    return [one for one, both in names.items() if any(f" {fold(name)} " in said for name in both)]
 
 
 def _without(standing: Request, what: str, reader: Reader, catalog: Catalog) -> Request | None:
