@@ -234,6 +234,7 @@ def recommend(
     """Recommend for one history, or off-line for a file of users."""
     from steerec.control.request import Request
     from steerec.serve.engine import Recommender
+    from steerec.serve.explain import summary
 
     if request is not None and words is not None:
         raise RequestError("--request and --words are two ways to say the same thing: give one of them.")
@@ -260,6 +261,8 @@ def recommend(
     out.print(answer.render())
     for reason in reasons:
         out.print(escape(reason["sentence"]), highlight=False)
+    if reasons:
+        out.print(summary(reasons), highlight=False)
 
 
 @app.command()

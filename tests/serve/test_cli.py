@@ -226,6 +226,8 @@ def test_reasons_are_printed_below_the_list_or_written_beside_it(
     answer = json.loads(steerec(*asked, "--json").out)
     assert [reason["item_id"] for reason in answer["reasons"]] == [one["item_id"] for one in answer["items"]]
     printed = " ".join(steerec(*asked).out.split())
+    carried = sum(bool(reason["carriers"]) for reason in answer["reasons"])
+    assert f"A few items of the history carry {carried} of {len(answer['reasons'])} " in printed
     for reason in answer["reasons"]:
         assert reason["sentence"] in printed
 

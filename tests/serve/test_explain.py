@@ -11,7 +11,7 @@ from steerec.control.optimum import best_list
 from steerec.control.request import Request, compile_request
 from steerec.data.split import Split
 from steerec.recommend.floor import Floor
-from steerec.serve.explain import Reason, carried_share, explain, say
+from steerec.serve.explain import Reason, explain, record, say, summary
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,8 @@ def test_the_controls_named_are_those_that_count_the_item(split: Split, teacher:
 def test_without_a_history_nothing_carries_an_item(split: Split, teacher: Floor) -> None:
     reasons = served(split, teacher, Request(count=3), [])
     assert all(not reason.carriers and reason.rank_without is None for reason in reasons)
-    assert carried_share(reasons) == 0.0
-    assert carried_share([]) == 0.0
+    records = [record(reason, Request(count=3), split.catalog) for reason in reasons]
+    assert summary(records).startswith(f"A few items of the history carry 0 of {len(records)} ")
 
 
 def test_a_sentence_says_every_claim_and_no_other(split: Split, teacher: Floor) -> None:

@@ -9,7 +9,7 @@ Legend: H items of the history, K items of the list, N items of the catalogue.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,9 +104,17 @@ def explain(
     return reasons
 
 
-def carried_share(reasons: Sequence[Reason]) -> float:
-    """Return for how many items the history items named explain the rank, as a share of all."""
-    return float(np.mean([bool(reason.carriers) for reason in reasons])) if reasons else 0.0
+def summary(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return for how many items of a list the named history items explain the rank, as a sentence.
+
+    Args:
+        records: what `record` returned for each item.
+    """
+    carried = sum(bool(one["carriers"]) for one in records)
+    return (
+        f"A few items of the history carry {carried} of {len(records)} recommendations: "
+        "without them, taken out together, the rank at least doubles."
+    )
 
 
 def say(reason: Reason, request: Request, catalog: Catalog) -> str:
