@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import polars as pl
@@ -13,6 +14,7 @@ from steerec.data.catalog import Catalog
 from steerec.data.title import fold
 from steerec.serve.http.live import View
 from steerec.serve.http.problems import Problem
+from steerec.serve.http.routes import attributes_of
 from steerec.serve.http.schema import (
     CatalogueItem,
     ColumnAnswer,
@@ -32,7 +34,7 @@ UserPath = Annotated[UserId, Path(description="Any text of up to 256 characters 
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 
-def find_items(view: View, query: str, offset: int, limit: int) -> ItemsAnswer:
+def find_items(view: View, query: str, offset: int, limit: int, only: Sequence[str] = ()) -> ItemsAnswer:
     """Return a page of the items whose title holds a text, in the order of the catalogue.
 
     Args:
@@ -40,13 +42,14 @@ def find_items(view: View, query: str, offset: int, limit: int) -> ItemsAnswer:
         query: compared folded; empty: every item.
         offset: items to skip.
         limit: most items to return.
+        only: ids; where there are any, other items are left out. Ids that are not known name nothing.
     """
     wanted, catalog = fold(query), view.catalog
-    found = [place for place, title in enumerate(catalog.displays) if wanted in fold(title)]
+    ids = frozenset(only) or frozenset(catalog.item_ids)
+    names = enumerate(zip(catalog.item_ids, catalog.displays, strict=True))
+    found = [place for place, (item_id, title) in names if item_id in ids and wanted in fold(title)]
     page = found[offset : offset + limit]
-    rows = (
-        catalog.frame.select(list(catalog.columns))[page].to_dicts() if catalog.columns else [{}] * len(page)
-    )
+    rows = attributes_of(catalog, [catalog.item_ids[place] for place in page])
     items = [
         CatalogueItem(
             item_id=catalog.item_ids[place],
@@ -112,9 +115,10 @@ def _add_catalogue(api: APIRouter, service: Service) -> None:
         query: Annotated[str, Query(max_length=500)] = "",
         offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
         limit: Limit = 50,
+        item_id: Annotated[list[str], Query(max_length=500)] = [],  # noqa: B006  (FastAPI copies it)
     ) -> ItemsAnswer:
-        """Find items by a part of their title."""
-        return await asyncio.to_thread(find_items, service.live.view, query, offset, limit)
+        """Find items by a part of their title, or by their ids."""
+        return await asyncio.to_thread(find_items, service.live.view, query, offset, limit, item_id)
 
     @api.get("/v1/items/schema", tags=["catalogue"])
     async def schema() -> SchemaAnswer:

@@ -126,6 +126,15 @@ class FeedbackBook:
             while len(self._served) > self._most:
                 self._served.popitem(last=False)
 
+    def answer(self, request_id: str) -> Served:
+        """Return an answer by the id of its request.
+
+        Raises:
+            UnknownAnswer: it is not remembered.
+        """
+        with self._lock:
+            return self._known(request_id, {})
+
     def add(self, request_id: str, thumbs: Mapping[str, Thumb]) -> tuple[str, int]:
         """Take thumbs on an answer; when this returns they are on the disk.
 

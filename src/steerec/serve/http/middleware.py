@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from steerec.serve.http.journal import REQUEST_ID
 from steerec.serve.http.keys import is_local_name, key_fits
 from steerec.serve.http.problems import ClientGone, Problem
+from steerec.serve.http.static import is_page
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -72,7 +73,8 @@ class Surroundings:
         keys = self._service.keys
         if keys:
             scheme, _, key = headers.get("authorization", "").partition(" ")
-            if path not in _OPEN and not (scheme.lower() == "bearer" and key_fits(key.strip(), keys)):
+            is_open = path in _OPEN or is_page(path)
+            if not is_open and not (scheme.lower() == "bearer" and key_fits(key.strip(), keys)):
                 raise Problem(
                     401,
                     "unauthorized",

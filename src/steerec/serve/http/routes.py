@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from steerec.serve.http.feedback import Thumb
+from steerec.data.catalog import Catalog
+from steerec.errors import InfeasibleRequest
+from steerec.serve.http.feedback import Thumb, UnknownAnswer
 from steerec.serve.http.journal import REQUEST_ID
 from steerec.serve.http.metering import CONTENT_TYPE
 from steerec.serve.http.middleware import unless_gone
-from steerec.serve.http.problems import Problem
+from steerec.serve.http.problems import Problem, problem_of
 from steerec.serve.http.schema import (
     Ask,
     AvailabilityAnswer,
@@ -21,6 +25,7 @@ from steerec.serve.http.schema import (
     FeedbackAnswer,
     FeedbackBody,
     ListedItem,
+    ReasonsAnswer,
     RecommendAnswer,
     RecommendBody,
     Recommended,
@@ -31,12 +36,23 @@ from steerec.serve.http.schema import (
 from steerec.serve.http.service import Answered, Service
 
 
+def attributes_of(catalog: Catalog, item_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the attributes of items, by column."""
+    places = [catalog.index(item_id) for item_id in item_ids]
+    columns = list(catalog.columns)
+    return catalog.frame.select(columns)[places].to_dicts() if columns else [{} for _ in places]
+
+
 def recommended(answered: Answered) -> Recommended:
     """Return a list with its proof, as every route gives it."""
     recommendation, view, left_out = answered
     certificate = recommendation.certificate
+    rows = attributes_of(view.catalog, [item.item_id for item in recommendation.items])
     return Recommended(
-        items=[ListedItem(**item._asdict()) for item in recommendation.items],
+        items=[
+            ListedItem(**item._asdict(), attributes=row)
+            for item, row in zip(recommendation.items, rows, strict=True)
+        ],
         certificate=certificate,
         understood=Understood(request=certificate.request, unplaced=list(certificate.unplaced)),
         history_left_out=left_out,
@@ -70,6 +86,15 @@ def _add_lists(api: APIRouter, service: Service) -> None:
         shown = dict(recommended(answered))
         return RecommendAnswer(**shown, request_id=request_id, model=service.model, reasons=reasons)
 
+    @api.get("/v1/answers/{request_id}/reasons", tags=["lists"])
+    async def reasons(request_id: str, http: Request) -> ReasonsAnswer:
+        """Say why each item of a list that was just served is in it."""
+        served, view = service.feedback.answer(request_id), service.live.view
+        if served.catalogue_version != view.version:
+            raise UnknownAnswer("The catalogue has changed since this list was made. Ask for it again.")
+        found = await unless_gone(http.receive, service.explain(Answered(served.answer, view, 0)))
+        return ReasonsAnswer(reasons=found)
+
     @api.post("/v1/feedback", tags=["lists"])
     async def feedback(body: FeedbackBody) -> FeedbackAnswer:
         """Take thumbs on items of an answer; when this answers 200 they are on the disk."""
@@ -99,6 +124,7 @@ def _add_words(api: APIRouter, service: Service) -> None:
         """Take one turn: it changes the standing request, and nothing that was shown comes again.
 
         A turn that asks for nothing ("Hello!", "What is 3 plus 4?") may be answered in words, without a list.
+        Where no list satisfies the request that the turn leads to, the error holds that `conversation` too.
         """
         request_id = REQUEST_ID.get()
         who = Ask(user_id=body.user_id, history=body.history, text=body.text)
@@ -112,8 +138,16 @@ def _add_words(api: APIRouter, service: Service) -> None:
                 reply=reply,
                 catalogue_version=version,
             )
-        ask = Ask(user_id=body.user_id, history=body.history, request=talk.request)
-        answered = await unless_gone(http.receive, service.recommend(ask, request_id=request_id))
+        repeats = body.repeat and talk.turns[-1].did != "went on"
+        wanted = talk.standing if repeats else talk.request
+        ask = Ask(user_id=body.user_id, history=body.history, request=wanted)
+        try:
+            answered = await unless_gone(http.receive, service.recommend(ask, request_id=request_id))
+        except InfeasibleRequest as error:
+            problem = problem_of(error)
+            assert problem is not None
+            problem.more["conversation"] = talk.model_dump(mode="json")
+            raise problem from None
         talk = talk.show([item.item_id for item in answered.recommendation.items])
         shown = dict(recommended(answered))
         return ConversationAnswer(**shown, request_id=request_id, model=service.model, conversation=talk)

@@ -105,6 +105,8 @@ class ConversationBody(Who):
     """What the user says now."""
     conversation: Conversation = Conversation()
     """The state that the answer to the turn before had; it may be edited. Empty: a new conversation."""
+    repeat: bool = False
+    """Whether what was shown may come again, unless the turn asks for more: a list that is being steered."""
 
 
 class ListedItem(Answer):
@@ -114,6 +116,8 @@ class ListedItem(Answer):
     title: str
     score: float
     """Comparable within a list."""
+    attributes: dict[str, Any]
+    """By column."""
 
 
 class Understood(Answer):
@@ -162,6 +166,13 @@ class Reason(Answer):
     rank_without: int | None
     """Rank without the carriers; null without any."""
     sentence: str
+
+
+class ReasonsAnswer(Answer):
+    """Why the items of a list are in it."""
+
+    reasons: list[Reason]
+    """One per item, in the list's order."""
 
 
 class RecommendAnswer(Recommended):

@@ -1,0 +1,55 @@
+import { useEffect, useMemo, useState } from "react";
+import type { Schema } from "./api/types";
+import { Header } from "./components/Header";
+import { Shortcuts } from "./components/Shortcuts";
+import { same, EMPTY } from "./request/request";
+import { readAddress, writeAddress, type Address, type View } from "./state/address";
+import { useKeyboard } from "./state/keyboard";
+import { usePerson } from "./state/person";
+import { useSession } from "./state/session";
+import { TitlesContext } from "./state/titles";
+import { useKnownTitles } from "./state/known";
+import { Recommend } from "./views/Recommend";
+
+/** Everything behind the door: one person, one standing request, and views of them. */
+export function Workplace({ schema }: { schema: Schema }) {
+  const [start] = useState(() => readAddress(window.location.hash));
+  const [view, setView] = useState<View>(start.view);
+  const [helping, setHelping] = useState(false);
+  const person = usePerson(start.userId, start.history);
+  const [session, actions] = useSession(person.who, !person.loading, start.request);
+  const titles = useKnownTitles(session, person);
+
+  const address = useMemo<Omit<Address, "view">>(
+    () => ({
+      userId: person.userId,
+      history: person.edited?.map((item) => item.item_id) ?? null,
+      request: same(session.request, EMPTY) ? null : session.request,
+    }),
+    [person.userId, person.edited, session.request],
+  );
+  const hrefOf = (one: View) => `#${writeAddress({ ...address, view: one })}`;
+  const here = hrefOf(view);
+  useEffect(() => {
+    window.history.replaceState(null, "", here === "#" ? window.location.pathname : here);
+  }, [here]);
+  useEffect(() => {
+    const onHash = () => setView(readAddress(window.location.hash).view);
+    window.addEventListener("hashchange", onHash);
+    return () => window.removeEventListener("hashchange", onHash);
+  }, []);
+  useKeyboard({ actions, session, goTo: setView, onHelp: () => setHelping(true) });
+
+  return (
+    <TitlesContext value={titles}>
+      <a className="skip" href="#say" onClick={(event) => { event.preventDefault(); document.getElementById("say")?.focus(); }}>
+        Skip to the conversation
+      </a>
+      <Header view={view} model={session.shown?.model ?? null} hrefOf={hrefOf} onShortcuts={() => setHelping(true)} />
+      {view === "recommend" && (
+        <Recommend schema={schema} session={session} actions={actions} person={person} peopleHref={hrefOf("people")} />
+      )}
+      {helping && <Shortcuts onClose={() => setHelping(false)} />}
+    </TitlesContext>
+  );
+}

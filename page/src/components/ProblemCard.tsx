@@ -1,0 +1,51 @@
+import type { ServiceError } from "../api/client";
+import type { Request } from "../api/types";
+import { relaxed, saidRelaxation } from "../request/relax";
+import { useTitles } from "../state/titles";
+import { Icon } from "./Icon";
+
+interface Props {
+  error: ServiceError;
+  request: Request;
+  noun: string;
+  canUndo: boolean;
+  onEdit: (request: Request) => void;
+  onUndo: () => void;
+  onAgain: () => void;
+}
+
+/** What went wrong, in plain words, with the change that would work. */
+export function ProblemCard({ error, request, noun, canUndo, onEdit, onUndo, onAgain }: Props) {
+  const titles = useTitles();
+  const { failure } = error;
+  const offer = failure.relaxation ? relaxed(request, failure.relaxation) : null;
+  const isRefusal = failure.type === "infeasible_request";
+  return (
+    <div className="problem" role="alert">
+      <Icon name="alert" />
+      <div className="problem-main">
+        <h3>{isRefusal ? "No list can do all of that" : "That did not work"}</h3>
+        <p>{failure.message}</p>
+        {!isRefusal && failure.advice !== "" && <p className="muted">{failure.advice}</p>}
+        <div className="problem-tools">
+          {offer !== null && failure.relaxation && (
+            <button type="button" className="button primary small" onClick={() => onEdit(offer)}>
+              Take {saidRelaxation(failure.relaxation, request, noun, titles)}
+            </button>
+          )}
+          {canUndo && (
+            <button type="button" className="button small" onClick={onUndo}>
+              <Icon name="undo" />
+              Back to the last list
+            </button>
+          )}
+          {!isRefusal && (
+            <button type="button" className="button small" onClick={onAgain}>
+              Try again
+            </button>
+          )}
+        </div>
+      </div>
+    </div>
+  );
+}
