@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from steerec.control.part import read_json_exactly
 from steerec.errors import RequestError, SteerecError
-from steerec.serve.http import browse, chat, routes, static
+from steerec.serve.http import browse, chat, examine, routes, static
 from steerec.serve.http.journal import REQUEST_ID
 from steerec.serve.http.middleware import Surroundings
 from steerec.serve.http.problems import Problem, problem_of, validation_message
@@ -93,7 +93,7 @@ def create_app(service: Service) -> FastAPI:
         responses={status: {"model": ErrorAnswer} for status in _ERRORS},
     )
     app.router.route_class = ExactRoute
-    for part in (routes, browse, chat, static):
+    for part in (routes, browse, chat, examine, static):
         app.include_router(part.router(service, ExactRoute))
     app.add_middleware(Surroundings, service=service)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -316,6 +316,27 @@ class SchemaAnswer(Answer):
     catalogue_version: str
 
 
+class Compared(Answer):
+    """The list of one of those that are compared."""
+
+    kind: Literal["popularity", "teacher", "before", "served"]
+    """The most popular unseen items, which know no control; the teacher under exact control; the language
+    model before its alignment, where the run has one; the language model that is served, where it has one."""
+    row: str
+    """Its name in the report."""
+    items: list[ListedItem]
+    certificate: Certificate
+    metrics: dict[str, float]
+    """What the report says of it: means of accuracy and obedience; empty where it says nothing."""
+
+
+class CompareAnswer(Answer):
+    """One request for one user, answered by all that the run has."""
+
+    columns: list[Compared]
+    catalogue_version: str
+
+
 class ErrorDetail(BaseModel):
     """What went wrong."""
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,6 +18,7 @@ from steerec.errors import ConfigError, RequestError
 from steerec.serve.engine import Recommendation, Recommender
 from steerec.serve.http.answering import Prepared, answer_batch
 from steerec.serve.http.batching import Admission, MicroBatcher
+from steerec.serve.http.compare import ModelBefore, Rival, compare
 from steerec.serve.http.feedback import FeedbackBook, Served
 from steerec.serve.http.journal import JsonLines, now
 from steerec.serve.http.keys import check_exposure, read_keys
@@ -63,6 +65,7 @@ class Service:
         self.meters = Meters()
         self.admission = Admission(config.batching.max_waiting)
         self.meters.waiting.set_function(lambda: self.admission.waiting)
+        self._before = ModelBefore(folder)
         self.ready = False
         self.failure: Exception | None = None
         """Why the service could not start or end well."""
@@ -74,7 +77,7 @@ class Service:
         self._listening: ThreadPoolExecutor
         """For sentences alone: a long one takes seconds to understand, and requests in data pass it by."""
         self._explaining: ThreadPoolExecutor
-        """For reasons, which ask the teacher hundreds of times; lists and sentences pass them by."""
+        """For reasons and comparisons, which ask models many times; lists and sentences pass them by."""
         self._lists: JsonLines
 
     @asynccontextmanager
@@ -158,23 +161,39 @@ class Service:
             InfeasibleRequest: no list satisfies it.
         """
         self._check(ask)
-        view, accepted = self.live.view, time.monotonic()
+        view = self.live.view
         async with self._accepted():
-            seen, left_out = await self._history(ask, view)
-            prepared = await self._in_thread(
-                self._reading if ask.text is None else self._listening,
-                lambda: view.engine.prepare(
-                    seen,
-                    ask.request if ask.text is None else ask.text,
-                    unavailable=view.unavailable,
-                    limits=self.config.limits,
-                    budget_s=budget_s,
-                    accepted=accepted,
-                ),
-            )
+            prepared, left_out = await self._prepared(ask, view, budget_s)
             answer = await self._batcher.submit(prepared)
         self._keep(answer, view, ask.user_id, view.engine.words_of(prepared), request_id)
         return Answered(answer, view, left_out)
+
+    async def compare(self, ask: Ask) -> tuple[View, list[Rival]]:
+        """Answer one request by all that the run has; nothing is remembered. Errors as in `recommend`."""
+        self._check(ask)
+        view = self.live.view
+        async with self._accepted():
+            prepared, _ = await self._prepared(ask, view)
+            answer = await self._batcher.submit(prepared)
+            work = partial(compare, prepared, answer, view.unavailable, self._before)
+            return view, await self._in_thread(self._explaining, work)
+
+    async def _prepared(self, ask: Ask, view: View, budget_s: float | None = None) -> tuple[Prepared, int]:
+        """Return a request that some list satisfies, and the items of the history that are not known."""
+        accepted = time.monotonic()
+        seen, left_out = await self._history(ask, view)
+        prepare = partial(
+            view.engine.prepare,
+            seen,
+            ask.request if ask.text is None else ask.text,
+            unavailable=view.unavailable,
+            limits=self.config.limits,
+            budget_s=budget_s,
+            accepted=accepted,
+        )
+        return await self._in_thread(
+            self._reading if ask.text is None else self._listening, prepare
+        ), left_out
 
     async def explain(self, answered: Answered) -> list[dict[str, Any]]:
         """Return why each item of an answer is there, see `serve.explain`."""
