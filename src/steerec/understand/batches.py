@@ -117,9 +117,7 @@ class Batcher:
         arrays = (ids, present, marks, kinds, features, spans, vectors, columns, offered, targets)
         return ReaderBatch(*(torch.from_numpy(array) for array in arrays))
 
-    def _put_vectors(
-        self, choice: Choice, vector: NDArray[np.float32], column: NDArray[np.float32]
-    ) -> None:
+    def _put_vectors(self, choice: Choice, vector: NDArray[np.float32], column: NDArray[np.float32]) -> None:
         if choice.token.kind == "value":
             name, value = choice.token.value
             vector[:], column[:] = self.vectors[value.lower()], self.vectors[spoken_column(name)]
@@ -133,9 +131,7 @@ def _token_ends(encoding: Encoding) -> tuple[NDArray[np.int64], NDArray[np.int64
     return ends[:, 0], ends[:, 1]
 
 
-def _tokens_of(
-    choice: Choice, first: NDArray[np.int64], last: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _tokens_of(choice: Choice, first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
     inside = np.zeros(len(first), np.bool_)
     for start, end in choice.spans:
         inside |= (first < end) & (start < last)

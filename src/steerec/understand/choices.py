@@ -140,9 +140,7 @@ class Offering:
             choices.append(Choice(Token("column", column), spans, features))
         return choices
 
-    def _values(
-        self, text: str, words: Sequence[re.Match[str]], more: Iterable[int]
-    ) -> list[Choice]:
+    def _values(self, text: str, words: Sequence[re.Match[str]], more: Iterable[int]) -> list[Choice]:
         found = self.spelled(text, words)
         for number in more:
             found.setdefault(number, ([], 0.0, 0.0))

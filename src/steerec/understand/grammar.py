@@ -107,9 +107,7 @@ class Grammar:
 
     def to_start(self, state: State, token: Token) -> State:
         """Read the first word."""
-        return (
-            replace(state, needs="count") if token.value == "count" else self.to_line(state, token)
-        )
+        return replace(state, needs="count") if token.value == "count" else self.to_line(state, token)
 
     def may_line(self, state: State, token: Token) -> bool:
         """The first word of a line, or the end."""
@@ -278,13 +276,22 @@ class Grammar:
         compares = token.value in COMPARISONS or token.value in ("=", "in")
         if self._schema.kinds[state.column] != "date" or not compares:
             return compares
-        return self._dated if token.value == "in" else any(map(_is_year, self._choices))
+        return any(map(_is_year, self._choices)) if token.value == "=" else self._dated
 
     def to_sign(self, state: State, token: Token) -> State:
         """Read the comparison."""
         if token.value in ("missing", "given"):
             return self._close(state)
-        return replace(state, needs="low" if token.value == "in" else "point")
+        needs = "low" if token.value == "in" else "point" if token.value == "=" else "end"
+        return replace(state, needs=needs)
+
+    def may_end(self, state: State, token: Token) -> bool:
+        """A number, or a span of which one end counts: "before the nineties"."""
+        return token.kind == "span" or self.may_point(state, token)
+
+    def to_end(self, state: State, token: Token) -> State:
+        """Read the number or the span."""
+        return self._close(state)
 
     def may_point(self, state: State, token: Token) -> bool:
         """A number, or a year or date where the column holds dates."""
@@ -302,7 +309,7 @@ class Grammar:
 
     def to_low(self, state: State, token: Token) -> State:
         """Read the span or its lower end."""
-        return self._close(state) if token.kind == "span" else replace(state, needs="point")
+        return self._close(state) if token.kind == "span" else replace(state, needs="point")  # its other end
 
     def may_join(self, state: State, token: Token) -> bool:
         """After a literal: another one, or whatever follows a set."""

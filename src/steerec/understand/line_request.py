@@ -159,9 +159,7 @@ def _amount(lines: list[Token], place: int, words: Sequence[str] = ()) -> Any:
     raise RequestError(f"A number or a share is needed, and got {'the end' if token is None else token}.")
 
 
-def _settled(
-    control: dict[str, Any], count: int, controls: Sequence[dict[str, Any]]
-) -> Control | Cap:
+def _settled(control: dict[str, Any], count: int, controls: Sequence[dict[str, Any]]) -> Control | Cap:
     """Return the control that a line comes to in a list of this length."""
     if "each" in control:
         return read_control(control)

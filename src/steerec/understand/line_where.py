@@ -107,6 +107,8 @@ def _range(tokens: list[Token], place: int, kinds: Kinds) -> Pieces:
     if sign == "in" and given is not None and given.kind == "span":
         low, high = given.value
         return Pieces({column: _between(low, high, dated)}, place + 3)
+    if given is not None and given.kind == "span" and sign in COMPARISONS:  # "before the nineties"
+        given = Token("number", given.value[sign in ("<=", ">")])
     if given is None or given.kind != "number" or sign not in (*COMPARISONS, "=", "in"):
         raise _wrong(tokens, place + 1, "a comparison such as >= 1990, or in 1990..1999")
     if sign == "in":

