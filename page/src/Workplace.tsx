@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from "react";
-import type { Schema } from "./api/types";
+import type { Request, Schema } from "./api/types";
 import { Header } from "./components/Header";
 import { Shortcuts } from "./components/Shortcuts";
 import { same, EMPTY } from "./request/request";
@@ -9,6 +9,9 @@ import { usePerson } from "./state/person";
 import { useSession } from "./state/session";
 import { TitlesContext } from "./state/titles";
 import { useKnownTitles } from "./state/known";
+import { Compare } from "./views/Compare";
+import { People } from "./views/People";
+import { Dashboard } from "./views/Dashboard";
 import { Recommend } from "./views/Recommend";
 
 /** Everything behind the door: one person, one standing request, and views of them. */
@@ -17,7 +20,7 @@ export function Workplace({ schema }: { schema: Schema }) {
   const [view, setView] = useState<View>(start.view);
   const [helping, setHelping] = useState(false);
   const person = usePerson(start.userId, start.history);
-  const [session, actions] = useSession(person.who, !person.loading, start.request);
+  const [session, actions] = useSession(person.who, person.userId, !person.loading, start.request);
   const titles = useKnownTitles(session, person);
 
   const address = useMemo<Omit<Address, "view">>(
@@ -38,6 +41,11 @@ export function Workplace({ schema }: { schema: Schema }) {
     window.addEventListener("hashchange", onHash);
     return () => window.removeEventListener("hashchange", onHash);
   }, []);
+  const tryOut = (userId: string, request: Request) => {
+    person.choose(userId);
+    actions.edit({ ...EMPTY, ...request });
+    setView("recommend");
+  };
   useKeyboard({ actions, session, goTo: setView, onHelp: () => setHelping(true) });
 
   return (
@@ -49,6 +57,11 @@ export function Workplace({ schema }: { schema: Schema }) {
       {view === "recommend" && (
         <Recommend schema={schema} session={session} actions={actions} person={person} peopleHref={hrefOf("people")} />
       )}
+      {view === "compare" && (
+        <Compare schema={schema} session={session} actions={actions} person={person} peopleHref={hrefOf("people")} />
+      )}
+      {view === "people" && <People schema={schema} session={session} actions={actions} person={person} />}
+      {view === "run" && <Dashboard onTry={tryOut} />}
       {helping && <Shortcuts onClose={() => setHelping(false)} />}
     </TitlesContext>
   );

@@ -8,6 +8,9 @@ import "./styles/layout.css";
 import "./styles/controls.css";
 import "./styles/list.css";
 import "./styles/chat.css";
+import "./styles/compare.css";
+import "./styles/people.css";
+import "./styles/dashboard.css";
 
 showTheme(storedTheme());
 const root = document.getElementById("root");

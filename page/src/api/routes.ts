@@ -1,13 +1,16 @@
 import { ask } from "./client";
 import type {
+  CompareAnswer,
   Conversation,
   ConversationAnswer,
+  FailuresAnswer,
   FeedbackAnswer,
   HistoryAnswer,
   ItemsAnswer,
   ReasonsAnswer,
   RecommendAnswer,
   Request,
+  RunAnswer,
   Schema,
   UsersAnswer,
 } from "./types";
@@ -55,3 +58,11 @@ export const getHistory = (userId: string, signal?: AbortSignal) =>
 
 export const putHistory = (userId: string, history: string[]) =>
   ask<HistoryAnswer>(`/v1/users/${path(userId)}/history`, { method: "PUT", body: { history } });
+
+export const compare = (who: Who, request: Request, signal?: AbortSignal) =>
+  ask<CompareAnswer>("/v1/compare", { method: "POST", body: { ...who, request }, signal });
+
+export const getRun = (signal?: AbortSignal) => ask<RunAnswer>("/v1/run", { signal });
+
+export const getFailures = (row: string, signal?: AbortSignal) =>
+  ask<FailuresAnswer>(`/v1/run/failures?row=${path(row)}&limit=100`, { signal });

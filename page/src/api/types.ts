@@ -254,3 +254,104 @@ export interface Failure extends ErrorDetail {
   relaxation?: Relaxation;
   conversation?: Conversation;
 }
+
+/** openapi: Compared */
+export interface Compared {
+  kind: "popularity" | "teacher" | "before" | "served";
+  row: string;
+  items: ListedItem[];
+  certificate: Certificate;
+  metrics: Record<string, number>;
+}
+
+/** openapi: CompareAnswer */
+export interface CompareAnswer {
+  columns: Compared[];
+  catalogue_version: string;
+}
+
+/** openapi: Metric */
+export interface Metric {
+  mean: number;
+  low: number;
+  high: number;
+  n: number;
+}
+
+/** openapi: Row */
+export interface ReportRow {
+  name: string;
+  split: "valid" | "test";
+  seeds: number[];
+  metrics: Record<string, Metric>;
+  per_seed: Record<string, number[]>;
+  seconds: number | null;
+}
+
+/** openapi: Comparison */
+export interface Comparison {
+  row: string;
+  reference: string;
+  metric: string;
+  difference: Metric;
+}
+
+/** openapi: Facts */
+export interface Facts {
+  dataset: string;
+  split: string;
+  split_hash: string;
+  history_policy: string;
+  tie_rule: string;
+  num_users: number;
+  num_items: number;
+  num_interactions: number;
+  num_points: number;
+  num_requests: number;
+  target_admissible: number | null;
+  target_in_input: number;
+  looks: number;
+  hardware: string;
+  date: string;
+  commit: string | null;
+  command: string;
+}
+
+/** openapi: Curve */
+export interface Curve {
+  stage: string;
+  metric: string;
+  points: [number, number][];
+}
+
+/** openapi: RunAnswer */
+export interface RunAnswer {
+  name: string;
+  facts: Facts | null;
+  rows: ReportRow[];
+  comparisons: Comparison[];
+  curves: Curve[];
+}
+
+/** openapi: FailureShare */
+export interface FailureShare {
+  kind: string;
+  asked: number;
+  failed: number;
+}
+
+/** openapi: FailedRequest */
+export interface FailedRequest {
+  request_id: string;
+  kind: string;
+  sentence: string;
+  request: Request;
+  user_id: string;
+}
+
+/** openapi: FailuresAnswer */
+export interface FailuresAnswer {
+  row: string;
+  kinds: FailureShare[];
+  requests: FailedRequest[];
+}

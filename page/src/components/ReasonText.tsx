@@ -13,7 +13,11 @@ export function ReasonText({ reason, request }: { reason: Reason; request: Reque
   return (
     <p className="reason" title={reason.sentence}>
       {served.length > 0 && <span>serves {served.join(", ")}</span>}
-      {reason.rank !== null && <span>no. {reason.rank} without controls</span>}
+      {reason.rank !== null && (
+        <span>
+          no. {reason.rank} {request.controls.length > 0 ? "without controls" : "for the teacher alone"}
+        </span>
+      )}
       {names.length > 0 && <span>because of {names.join(", ")}</span>}
     </p>
   );

@@ -12,8 +12,9 @@ export function Seal({ certificate }: { certificate: Certificate }) {
   const broken = certificate.controls.filter((one) => !one.satisfied).length;
   return (
     <span className={obeys ? "seal" : "seal is-broken"}>
-      <Icon name="shield" />
-      {obeys ? `${certificate.items.length} of ${certificate.request.count} obey` : broken > 0 ? `breaks ${broken} of ${certificate.controls.length}` : "breaks a rule"}
+      <Icon name={obeys ? "shield" : "alert"} />
+      {obeys && `${certificate.items.length} of ${certificate.request.count} obey`}
+      {!obeys && (broken > 0 ? `breaks ${broken} of ${certificate.controls.length}` : "breaks a rule")}
     </span>
   );
 }

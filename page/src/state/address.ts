@@ -13,6 +13,7 @@ export interface Address {
   request: Request | null;
 }
 
+/** JSON that people may have changed; null where it is none. */
 function parsed(text: string | null): unknown {
   if (text === null) return null;
   try {
@@ -26,11 +27,11 @@ export function readAddress(hash: string): Address {
   const fields = new URLSearchParams(hash.replace(/^#/, ""));
   const view = VIEWS.find((one) => one === fields.get("view")) ?? "recommend";
   const request = parsed(fields.get("request"));
-  const history = parsed(fields.get("history"));
+  const history = fields.get("history");
   return {
     view,
     userId: fields.get("user"),
-    history: Array.isArray(history) ? history.map(String) : null,
+    history: history === null ? null : history.split(",").filter(Boolean).map(decodeURIComponent),
     request: request !== null && typeof request === "object" ? { ...EMPTY, ...(request as Partial<Request>) } : null,
   };
 }
@@ -39,7 +40,7 @@ export function writeAddress(address: Address): string {
   const fields = new URLSearchParams();
   if (address.view !== "recommend") fields.set("view", address.view);
   if (address.userId !== null) fields.set("user", address.userId);
-  if (address.history !== null) fields.set("history", JSON.stringify(address.history));
+  if (address.history !== null) fields.set("history", address.history.map(encodeURIComponent).join(","));
   if (address.request !== null) fields.set("request", JSON.stringify(compact(address.request)));
-  return fields.toString();
+  return fields.toString().replaceAll("%2C", ",").replaceAll("%3A", ":"); // both may stand there as they are
 }

@@ -35,7 +35,7 @@ export function usePerson(firstUser: string | null, firstHistory: string[] | nul
   const [edited, setEdited] = useState<HistoryItem[] | null>(
     firstHistory ? firstHistory.map((id) => ({ item_id: id, title: null })) : null,
   );
-  const [loading, setLoading] = useState(firstUser !== null);
+  const [loadedFor, setLoadedFor] = useState<string | null | undefined>(undefined);
   const [problem, setProblem] = useState<ServiceError | null>(null);
   const pending = useRef(firstHistory);
 
@@ -50,12 +50,13 @@ export function usePerson(firstUser: string | null, firstHistory: string[] | nul
       if (!wanted) return;
       setEdited(await named(wanted, known, controller.signal));
     };
-    setLoading(true);
     load()
       .catch((error: unknown) => {
         if (!isAbort(error)) setProblem(asServiceError(error));
       })
-      .finally(() => setLoading(false));
+      .finally(() => {
+        if (!controller.signal.aborted) setLoadedFor(userId);
+      });
     return () => controller.abort();
   }, [userId]);
 
@@ -91,7 +92,7 @@ export function usePerson(firstUser: string | null, firstHistory: string[] | nul
     edited,
     history: edited ?? stored,
     who,
-    loading,
+    loading: loadedFor !== userId,
     problem,
     choose,
     edit: setEdited,

@@ -158,13 +158,19 @@ export interface Actions {
 const SETTLES_MS = 250;
 
 /** The conversation about one standing request, with its newest list. */
-export function useSession(who: Who, ready: boolean, start: Request | null): [Session, Actions] {
+export function useSession(
+  who: Who,
+  owner: string | null,
+  ready: boolean,
+  start: Request | null,
+): [Session, Actions] {
   const [session, dispatch] = useReducer(reduce, start ?? EMPTY, first);
   const latest = useRef(session);
   latest.current = session;
   const running = useRef<AbortController | null>(null);
   const timer = useRef<number | undefined>(undefined);
-  const asker = useRef(who);
+  const asker = useRef({ who, owner });
+  const shownFor = useRef<string | null | undefined>(undefined);
 
   const work = useCallback(async (task: (signal: AbortSignal) => Promise<string | null>) => {
     window.clearTimeout(timer.current);
@@ -186,9 +192,12 @@ export function useSession(who: Who, ready: boolean, start: Request | null): [Se
   }, []);
 
   const list = useCallback(
-    (request: Request, fresh: boolean) =>
+    (request: Request, startsAnew = false) =>
       work(async (signal) => {
-        const answer = await recommend(asker.current, request, signal);
+        const asked = asker.current;
+        const answer = await recommend(asked.who, request, signal);
+        const fresh = startsAnew || shownFor.current !== asked.owner;
+        shownFor.current = asked.owner;
         const shown: Shown = {
           requestId: answer.request_id,
           model: answer.model,
@@ -212,7 +221,7 @@ export function useSession(who: Who, ready: boolean, start: Request | null): [Se
       const last = shown?.items.map((item) => item.item_id) ?? [];
       void work(async (signal) => {
         const conversation = { standing: request, last, shown: past, turns };
-        const answer = await converse(asker.current, text, conversation, signal);
+        const answer = await converse(asker.current.who, text, conversation, signal);
         const { standing, shown: seen, turns: taken } = answer.conversation;
         if (answer.reply !== null || answer.certificate === null) {
           dispatch({ type: "reply", reply: answer.reply ?? "", turns: taken });
@@ -238,23 +247,22 @@ export function useSession(who: Who, ready: boolean, start: Request | null): [Se
     (request: Request, wait = false) => {
       dispatch({ type: "edit", request });
       window.clearTimeout(timer.current);
-      if (wait) timer.current = window.setTimeout(() => void list(request, false), SETTLES_MS);
-      else void list(request, false);
+      if (wait) timer.current = window.setTimeout(() => void list(request), SETTLES_MS);
+      else void list(request);
     },
     [list],
   );
 
   useEffect(() => {
     if (!ready) return;
-    const changed = asker.current.user_id !== who.user_id;
-    asker.current = who;
-    void list(latest.current.request, changed || latest.current.shown === null);
-  }, [who, ready, list]);
+    asker.current = { who, owner };
+    void list(latest.current.request);
+  }, [who, owner, ready, list]);
 
   const actions: Actions = {
     say,
     edit,
-    again: () => void list(latest.current.request, false),
+    again: () => void list(latest.current.request),
     cancel: () => {
       window.clearTimeout(timer.current);
       running.current?.abort();
