@@ -140,6 +140,8 @@ class Composer:
             )
         if kind == "ask_loose":
             self.count = 10
+            if noun.loose.startswith("a ") and re.match("(?:recommend|give|show|can|let) ", template):
+                noun = noun._replace(loose=noun.plural)  # "recommend a western" asks for one
             return Said(self._fill(template, noun), [word("only"), *noun.tokens])
         text = self._fill(template, noun, N=self.make.number(self.count))
         return Said(text, [*counted, word("only"), *noun.tokens])
@@ -297,7 +299,7 @@ class Composer:
         elif kind in ("exclude", "like"):
             size = int(self.rng.choice([1, 1, 1, 2, 3]))
         chosen = list(dict.fromkeys(self.make.pick(displays) for _ in range(size)))
-        last = self.make.pick(self.book.get("or_and", ("and", "or"))) if self.language == "en" else "&"
+        last = self.make.word("and" if kind != "candidates" or self.rng.random() < 0.6 else "or")
         quote = self.make.pick(['"', "'", "", "", "", ""])
         lower = self.rng.random() < 0.2
         texts = []
@@ -310,8 +312,6 @@ class Composer:
             "first_title": [word("only"), word("at"), Token("number", 1)],
             "must_title": [word("at_least"), Token("number", 1)],
         }.get(kind, [word(kind)])
-        if "{n0}" in template:
-            template = template.replace("{n0}", "")
         return Said(self._fill(template, T=joined), [*start, *titles])
 
     def _unplaced(self, template: str) -> Said:

@@ -34,7 +34,7 @@ class ReaderConfig(Config):
     """Lowest layers of the encoder that stay as they were trained, like its embeddings."""
     max_steps: pydantic.PositiveInt = 96
     """Longest form, in tokens, that the decoder has positions for."""
-    dropout: float = pydantic.Field(0.1, ge=0, lt=1)
+    dropout: float = pydantic.Field(0.0, ge=0, lt=1)
 
 
 class ReaderBatch(NamedTuple):
@@ -63,10 +63,10 @@ class ReaderBatch(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What the decoder looks at: tokens, then keywords and choices."""
+    """What the decoder looks at, and what it may point to."""
 
     states: Tensor
-    """(B, T + C, D)."""
+    """(B, T + C, D) tokens, then choices without the keywords."""
     hidden: Tensor
     """(B, T + C) bool, True where padded."""
     choices: Tensor
@@ -85,8 +85,12 @@ class ReaderNetwork(nn.Module):
         width = int(encoder.config.hidden_size)
         for module in (encoder.embeddings, *encoder.encoder.layer[: config.num_frozen_layers]):
             module.requires_grad_(False)
-        if encoder.pooler is not None:
-            encoder.pooler = None
+        encoder.pooler = None
+        for (
+            part
+        ) in encoder.modules():  # sentences are drawn anew for every step, so nothing is learned by heart
+            if isinstance(part, nn.Dropout):
+                part.p = config.dropout
         self.marks = nn.Linear(len(KINDS), width, bias=False)
         self.keywords = nn.Embedding(len(KEYWORDS), width)
         self.kinds = nn.Embedding(len(KINDS), width)
@@ -130,8 +134,9 @@ class ReaderNetwork(nn.Module):
         words = self.keywords.weight.expand(len(choices), -1, -1).to(choices.dtype)
         choices = torch.cat([words, choices], 1)
         offered = torch.cat([batch.offered.new_ones(words.shape[:2]), batch.offered], 1)
-        hidden = torch.cat([~batch.present, ~offered], 1)
-        return Memory(torch.cat([states, choices], 1), hidden, choices, offered)
+        hidden = torch.cat([~batch.present, ~batch.offered], 1)
+        memory = torch.cat([states, choices[:, words.shape[1] :]], 1)
+        return Memory(memory, hidden, choices, offered)
 
     def _tokens(self, batch: ReaderBatch) -> Tensor:
         """(B, T, D) sentences in context; what spells a choice is marked above the frozen layers."""

@@ -62,6 +62,10 @@ class NounMaker:
         """Return one of the options."""
         return options[int(self.rng.integers(len(options)))]
 
+    def word(self, name: str) -> str:
+        """Return "and" or "or" in this language."""
+        return str(self._book[name])
+
     # -- sets
 
     def any(self, *, simple: bool = False) -> Noun:
@@ -259,8 +263,15 @@ class NounMaker:
             part = template.format(d=text)
             point = Token("span", (decade, decade + 9))
             tokens = [Token("column", column), word("<" if plain == "<span" else "in"), point]
+            if sign == "span" and self.rng.random() < 0.15 and decade < 2000:
+                later, other = self._decade(column, decade + 10)
+                part += f" {self.pick(['or', 'and', 'or the', 'and the'])} {other}"
+                tokens += [word("or"), Token("column", column), word("in"), Token("span", (later, later + 9))]
+                text = f"{self.noun} {part}"
+                return Noun(text, text, part, text, "", tokens)
         else:
-            part = template.format(a=low, b=high, c=self.world.schema.spoken(column))
+            a, b = self._spoken(low), self._spoken(high)
+            part = template.format(a=a, b=b, c=self.world.schema.spoken(column))
             tokens = [Token("column", column), word(plain), Token("number", low)]
             tokens += [Token("number", high)] if plain == "in" else []
         if sign.startswith("pre_"):
@@ -283,10 +294,14 @@ class NounMaker:
         low, high = (int(p) if p == int(p) else p for p in chosen)
         return low, high
 
-    def _decade(self, column: str) -> tuple[int, str]:
+    def _spoken(self, point: int | float) -> str:
+        small = isinstance(point, int) and 1 <= point <= 12
+        return _WORDS[int(point)] if small and self.rng.random() < 0.3 else str(point)
+
+    def _decade(self, column: str, decade: int = 0) -> tuple[int, str]:
         least, greatest = self.world.schema.ranges[column]
         options = [d for d in range(1920, 2021, 10) if least <= d + 9 and d <= greatest] or [1990]
-        decade = int(self.pick(options))
+        decade = decade or int(self.pick(options))
         short = f"{decade % 100:02d}s"
         forms = [f"{decade}s", f"{decade}s", *_DECADES.get(decade, ())]
         if 1920 <= decade < 2000:
