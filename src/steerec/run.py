@@ -32,6 +32,7 @@ from steerec.evaluate.published import published_markdown
 from steerec.evaluate.report import Report
 from steerec.evaluate.session import Contestants, EvaluationConfig, Session
 from steerec.evaluate.table import markdown
+from steerec.instruct.attributes import Attributes
 from steerec.instruct.evaluation_requests import RequestsConfig, build_requests, write_requests
 from steerec.instruct.rows import TeacherScores, build_rows
 from steerec.items.vectors import installed_embedder, item_vectors, text_vectors_installed
@@ -220,12 +221,17 @@ def tune_language_model(
 
 
 def _item_vectors(panel: Panel, split: Split, folder: Path) -> list[NDArray[np.float32]]:
-    """Return what item tokens start from: the spectrum of the log, the teacher's embeddings, item text."""
+    """Return what item tokens start from: the spectrum of the log, the teacher's embeddings, text, topics.
+
+    Topics are in the text too, but a table of their own makes "is a comedy" a direction from the first step:
+    in free answers 4 points more requests are obeyed (docs/LOG.md, 2026-11-28).
+    """
     vectors = [spectral_embeddings(split.train, len(split.catalog), _SPECTRUM_WIDTH)]
     vectors += [one.network.items.weight.detach().cpu().numpy() for one in panel.of_type(SASRec)[:1]]
     if text_vectors_installed():
         vectors.append(item_vectors(split.catalog, folder / "data"))
-    return vectors
+    topics = Attributes.of(split.catalog).topic_table()
+    return [*vectors, topics] if topics.any() else vectors
 
 
 def align_language_model(

@@ -217,3 +217,17 @@ def test_every_prefix_of_a_path_can_be_asked_for() -> None:
     assert column.values == (("Home",), ("Home", "Bath"))
     assert column.where(1) == {"path": {"under": ["Home", "Bath"]}}
     assert column.spoken(1) == "Home > Bath"
+
+
+def test_the_topic_table_says_which_topics_each_item_carries() -> None:
+    frame = pl.DataFrame(
+        {
+            "item_id": [str(i) for i in range(16)],
+            "title": [f"Film {i}" for i in range(16)],
+            "categories": [["Comedy", "Drama"]] * 5 + [["Drama"]] * 5 + [["Western"]] * 2 + [[]] * 4,
+        }
+    )
+    table = Attributes.of(Catalog.from_frame(frame)).topic_table()
+    drama, comedy = [1.0] * 10 + [0.0] * 6, [1.0] * 5 + [0.0] * 11  # two Westerns are too few for a topic
+    assert table.T.tolist() == [drama, comedy]
+    assert Attributes.of(Catalog.from_frame(frame)).topic_table(most=1).T.tolist() == [drama]

@@ -140,6 +140,16 @@ class Attributes:
         order = {"categories": 0, "category": 1, "path": 2}
         return tuple(sorted((c for c in self.categories if c.is_topical), key=lambda c: order[c.kind]))
 
+    def topic_table(self, *, most: int = 256) -> NDArray[np.float32]:
+        """Return which topics items carry: (N, T) of 0 and 1, the best supported of all topical columns."""
+        topics = [(column, value) for column in self.topical for value in column.topic_list]
+        kept = sorted(topics, key=lambda one: -one[0].support[one[1]])[:most]
+        table = np.zeros((len(self.catalog), len(kept)), np.float32)
+        for place, (column, value) in enumerate(kept):
+            owner = np.repeat(np.arange(len(table)), np.diff(column.indptr))
+            table[owner[column.value_ids == value], place] = 1.0
+        return table
+
     @cached_property
     def has_twins(self) -> bool:
         """Whether two items are one work."""
