@@ -1,11 +1,12 @@
 """Plain answers in words: one model chats and recommends, and decides by itself which of them it does.
 
-What Lu et al. do with a token that opens every item (RecLM-cgen, "Avoid Recommending Out-of-Domain Items",
-2025) falls out of free decoding here: an answer that names an item is a list, any other one is words.
+What RecLM-cgen does with a token that opens every item (Liu et al. 2025, arXiv 2505.03336) falls out of free
+decoding here: an answer that names an item is a list, any other one is words.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,8 @@ from steerec.decode.free import generate_free
 if TYPE_CHECKING:
     from steerec.llm.language_model import LanguageModel
 
-_LINES = 30
-"""An answer in words has the room of a list of so many items."""
+_MOST_TOKENS = 160
+"""Longest answer; a longer one ends with its last whole sentence."""
 
 
 def answer_in_words(lm: LanguageModel, said: str, history: Sequence[int] = ()) -> str | None:
@@ -27,12 +28,19 @@ def answer_in_words(lm: LanguageModel, said: str, history: Sequence[int] = ()) -
         history: item indices, oldest first.
 
     Returns:
-        The answer; None where the model starts a list, says nothing, or does not come to an end.
+        The answer; None where the model writes a list, or says nothing.
     """
-    prompt, _ = lm.encode_parts(history, said, lm.answer_length(_LINES))
+    count = max(1, lm.identifier.largest_count(min(_MOST_TOKENS, lm.context_length // 2)))
+    prompt, _ = lm.encode_parts(history, said, lm.answer_length(count))
     if prompt is None:
         return None
-    (answer,) = generate_free(lm, [prompt], [_LINES])
-    if not answer.ended or any(item is not None for item in answer.items):
+    (answer,) = generate_free(lm, [prompt], [count])
+    if any(item is not None for item in answer.items):
         return None
-    return lm.decode_words(answer.tokens).strip() or None
+    words = lm.decode_words(answer.tokens).strip()
+    return words if answer.ended and words else _whole_sentences(words)
+
+
+def _whole_sentences(words: str) -> str | None:
+    found = re.match(r".*[.!?](?=\s|$)", words, re.DOTALL)
+    return found[0] if found else None

@@ -23,6 +23,8 @@ from steerec.processes import is_first
 # One progress bar a stage, and it is ours: loading a small model needs none.
 disable_progress_bar()
 
+TINY = "tiny"
+"""Name of the models that are built here, from nothing."""
 _MANIFEST = "language_model.json"
 _HISTORY_HEADER = "My history, oldest first:\n"
 _INSTRUCTION_HEADER = "\n"
@@ -81,6 +83,11 @@ class LanguageModel:
     def vocab_size(self) -> int:
         """Width of the logits."""
         return int(self.model.config.vocab_size)
+
+    @property
+    def converses(self) -> bool:
+        """Whether it speaks a language beyond requests: it was pretrained; a model built here was not."""
+        return self.name != TINY
 
     @property
     def num_parameters(self) -> int:

@@ -23,7 +23,7 @@ from steerec.items.text import item_texts
 from steerec.items.titles import title_texts
 from steerec.llm.chat import plain_encoder, read_frame
 from steerec.llm.copy_llama import CopyLlamaConfig, CopyLlamaForCausalLM, TitleCopyLlamaForCausalLM
-from steerec.llm.language_model import LanguageModel
+from steerec.llm.language_model import TINY, LanguageModel
 from steerec.llm.spelling_reader import read_tables
 
 PAD, USER, ASSISTANT, END = "<|pad|>", "<|user|>", "<|assistant|>", "<|end|>"
@@ -110,7 +110,7 @@ def build_tiny(
         model=model.eval(),
         tokenizer=words,
         identifier=identifier,
-        name="tiny",
+        name=TINY,
         max_history=config.max_history,
         max_context=config.context_length,
         displays=catalog.displays,

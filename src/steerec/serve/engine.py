@@ -19,12 +19,13 @@ from steerec.data.catalog import Catalog
 from steerec.decode.constrained import decode_lists
 from steerec.decode.words import answer_in_words
 from steerec.errors import InfeasibleRequest, RequestError, SteerecError
-from steerec.items.vectors import installed_embedder
+from steerec.items.vectors import text_vectors_installed
 from steerec.llm.language_model import LanguageModel
 from steerec.recommend.recommender import Recommender as Conventional
 from steerec.recommend.table import load_recommender
 from steerec.seeding import numpy_rng
 from steerec.serve.explain import explain, record
+from steerec.understand.hybrid import HybridReader, open_reader
 from steerec.understand.keyword import KeywordReader
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from steerec.control.problem import Problem
 
 SERVING = "serving.json"
+READER_STAGE = "reader"
+"""Folder of a run in which a trained reader lies, under `model`."""
 
 
 class Item(NamedTuple):
@@ -117,18 +120,21 @@ class Recommender:
         first_place: float = 0.0,
         beam: int = 8,
         folder: Path | None = None,
+        reader: Path | None = None,
     ) -> None:
         self.catalog, self.teacher, self.lm = catalog, teacher, lm
         self.weight, self.first_place = weight, first_place
         self.beam, self.folder = beam, folder
-        self._reader: KeywordReader | None = None
+        self._reader_folder = reader
+        self._reader: KeywordReader | HybridReader | None = None
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> Self:
+    def from_pretrained(cls, folder: str | Path, *, reader: str | Path | None = None) -> Self:
         """Load a run.
 
         Args:
             folder: such as "runs/demo".
+            reader: folder of a trained reader; None takes the run's own, and keywords where it has none.
 
         Raises:
             SteerecError: the folder is not a finished run.
@@ -153,6 +159,7 @@ class Recommender:
             first_place=serving.get("first_place", 0.0),  # runs made before it was weighed have none
             beam=serving["beam"],
             folder=folder,
+            reader=find_reader(folder, reader),
         )
 
     def recommend(
@@ -224,20 +231,22 @@ class Recommender:
         return [record(reason, request, self.catalog) for reason in reasons]
 
     @property
-    def reader(self) -> KeywordReader:
+    def reader(self) -> KeywordReader | HybridReader:
         """What reads sentences; built when it is first asked for."""
         if self._reader is None:
-            self._reader = KeywordReader(self.catalog, installed_embedder())
+            self._reader = open_reader(self.catalog, self._reader_folder)
         return self._reader
 
     def chat(self, said: str, past: Sequence[int] = ()) -> str | None:
-        """Return a plain answer in words; None where the model would rather make a list, or there is none.
+        """Return a plain answer in words; None where the model makes a list, or speaks no language.
 
         Args:
             said: what a person says.
             past: item indices of the history, oldest first.
         """
-        return None if self.lm is None else answer_in_words(self.lm, said, past)
+        if self.lm is None or not self.lm.converses:
+            return None
+        return answer_in_words(self.lm, said, past)
 
     def refuse(self, seen: Sequence[int], request: Request | str | None) -> None:
         """Raise what `answer` would raise for a history given as item indices; decode nothing."""
@@ -323,6 +332,17 @@ class Recommender:
         )
         history = tuple(self.catalog.item_ids[i] for i in seen)
         return Recommendation(items=tuple(shown), certificate=certificate, history=history, words=words)
+
+
+def find_reader(folder: Path, given: str | Path | None = None) -> Path | None:
+    """Return the folder of the trained reader: the one given, else the run's own, else None.
+
+    A run's own reader is passed over where MiniLM, which it needs, is not installed.
+    """
+    if given is not None:
+        return Path(given)
+    own = Path(folder) / READER_STAGE / "model"
+    return own if own.is_dir() and text_vectors_installed() else None
 
 
 __all__ = ["InfeasibleRequest", "Item", "Recommendation", "Recommender"]
