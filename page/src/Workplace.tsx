@@ -50,8 +50,15 @@ export function Workplace({ schema }: { schema: Schema }) {
 
   return (
     <TitlesContext value={titles}>
-      <a className="skip" href="#say" onClick={(event) => { event.preventDefault(); document.getElementById("say")?.focus(); }}>
-        Skip to the conversation
+      <a
+        className="skip"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault(); // the address holds the request
+          document.getElementById("main")?.focus();
+        }}
+      >
+        Skip to the page
       </a>
       <Header view={view} model={session.shown?.model ?? null} hrefOf={hrefOf} onShortcuts={() => setHelping(true)} />
       {view === "recommend" && (

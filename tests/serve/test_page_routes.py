@@ -251,7 +251,7 @@ def evaluated_run(run_folder: Path, split: Split, folder: Path) -> Path:
         "num_points": 40,
     }
     rows = [
-        {"name": name, "split": "test", "seeds": [0], "metrics": metrics} for name in ("floor", "popularity")
+        {"name": name, "split": "test", "seeds": [0], "metrics": metrics} for name in ("popularity", "floor")
     ]
     write_json(folder / "report.json", {"schema": 1, "facts": facts, "rows": rows})
     (folder / "sft").mkdir()

@@ -46,7 +46,7 @@ export function Results({ rows, marked, onMark }: Props) {
                 onMouseLeave={() => onMark(null)}
               >
                 <th scope="row">
-                  <span className="row-number">{place + 1}</span>
+                  <span className="row-number">{place + 1}</span>{" "}
                   {row.name}
                 </th>
                 <Cell metric={row.metrics[ACCURACY]} said={decimals} />

@@ -27,7 +27,7 @@ export function Compare({ schema, session, actions, person, peopleHref }: Props)
   const columns = found.value?.columns ?? [];
   const reference = columns[columns.length - 1];
   return (
-    <main className="view compare">
+    <main id="main" tabIndex={-1} className="view compare">
       <h1 className="sr-only">Compare</h1>
       <div className="compare-head card">
         <PersonBar person={person} peopleHref={peopleHref} />

@@ -15,7 +15,7 @@ export function Dashboard({ onTry }: { onTry: (userId: string, request: Request)
   const [marked, setMarked] = useState<string | null>(null);
   if (problem !== null) {
     return (
-      <main className="view">
+      <main id="main" tabIndex={-1} className="view">
         <h1 className="sr-only">Dashboard</h1>
         <p className="field-error" role="alert">
           {problem.message}
@@ -25,14 +25,14 @@ export function Dashboard({ onTry }: { onTry: (userId: string, request: Request)
   }
   if (run === null) {
     return (
-      <main className="view" aria-busy="true">
+      <main id="main" tabIndex={-1} className="view" aria-busy="true">
         <h1 className="sr-only">Dashboard</h1>
         <p className="muted">Reading the run</p>
       </main>
     );
   }
   return (
-    <main className="view dashboard">
+    <main id="main" tabIndex={-1} className="view dashboard">
       <div className="dashboard-head">
         <h1>{run.name}</h1>
         {run.facts !== null && <p className="muted">{saidFacts(run.facts)}</p>}

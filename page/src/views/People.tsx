@@ -15,7 +15,7 @@ interface Props {
 /** Users and what they have seen; an edited history moves the list before it is stored. */
 export function People({ schema, session, actions, person }: Props) {
   return (
-    <main className="view people">
+    <main id="main" tabIndex={-1} className="view people">
       <h1 className="sr-only">People</h1>
       <section className="card people-users" aria-label="Choose a user">
         <div className="card-head">

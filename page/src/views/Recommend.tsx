@@ -21,7 +21,7 @@ interface Props {
 export function Recommend({ schema, session, actions, person, peopleHref }: Props) {
   const wide = useWide();
   return (
-    <main className="view recommend">
+    <main id="main" tabIndex={-1} className="view recommend">
       <h1 className="sr-only">Recommend</h1>
       <div className="left">
         <PersonBar person={person} peopleHref={peopleHref} />
