@@ -35,4 +35,4 @@ def engine(split: Split, teacher: Floor) -> Recommender:
 @pytest.fixture(autouse=True)
 def _no_text_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Understand words by keywords alone: the sentence encoder takes seconds to load."""
-    monkeypatch.setattr("steerec.serve.engine.installed_embedder", lambda: None)
+    monkeypatch.setattr("steerec.understand.hybrid.installed_embedder", lambda: None)

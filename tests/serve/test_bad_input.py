@@ -289,7 +289,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("hostile") / "toy"
     split.save(folder / "data")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("steerec.serve.engine.installed_embedder", lambda: None)
+        patch.setattr("steerec.understand.hybrid.installed_embedder", lambda: None)
         with asyncio.Runner() as runner:
             context = live.client_of(live.make_service(engine, folder, folder))
             client = runner.run(context.__aenter__())

@@ -125,7 +125,7 @@ class Recommender:
         self.catalog, self.teacher, self.lm = catalog, teacher, lm
         self.weight, self.first_place = weight, first_place
         self.beam, self.folder = beam, folder
-        self._reader_folder = reader
+        self.reader_folder = reader
         self._reader: KeywordReader | HybridReader | None = None
 
     @classmethod
@@ -234,7 +234,7 @@ class Recommender:
     def reader(self) -> KeywordReader | HybridReader:
         """What reads sentences; built when it is first asked for."""
         if self._reader is None:
-            self._reader = open_reader(self.catalog, self._reader_folder)
+            self._reader = open_reader(self.catalog, self.reader_folder)
         return self._reader
 
     def chat(self, said: str, past: Sequence[int] = ()) -> str | None:
@@ -279,7 +279,9 @@ class Recommender:
         read: Sequence[tuple[Request, str | None, list[str]]],
         problems: Sequence[Problem],
         budget_s: float | None,
+        prompts: Sequence[Sequence[int]] | None = None,
     ) -> list[_Decoded]:
+        """Return a list for each request; `prompts` where they were written already."""
         histories = [np.asarray(seen, dtype=np.int64) for seen in past]
         scores = self.teacher.scores(histories)  # (B, N)
         wished = np.stack([wishes(request, self.catalog) for request, _, _ in read])  # (B, N)
@@ -292,11 +294,11 @@ class Recommender:
                 _Decoded([int(i) for i in items], [float(row[i]) for i in items], None)
                 for items, row in zip(lists, totals, strict=True)
             ]
-        sentences = [words or self._sentence(request) for request, words, _ in read]
-        prompts = [
-            self.lm.encode_prompt(seen, sentence, request.count)
-            for seen, sentence, (request, _, _) in zip(past, sentences, read, strict=True)
-        ]
+        if prompts is None:
+            prompts = [
+                self.lm.encode_prompt(seen, words or self._sentence(request), request.count)
+                for seen, (request, words, _) in zip(past, read, strict=True)
+            ]
         decoded = decode_lists(
             self.lm,
             prompts,

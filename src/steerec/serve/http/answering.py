@@ -37,6 +37,8 @@ class Prepared:
     """Item indices of the history, oldest first."""
     read: Any
     """What the engine understood: the request, the words it came in, the words that say nothing to it."""
+    words: str
+    """The sentence that stands for the request in a prompt."""
     problem: Problem
     budget_s: float | None
     """Seconds after acceptance when the teacher takes over; None: never."""
@@ -89,6 +91,7 @@ class ServedRecommender(Recommender):
             engine=self,
             seen=list(seen),
             read=read,
+            words=read[1] or self._sentence(request),
             problem=problem,
             budget_s=budget_s,
             accepted=time.monotonic() if accepted is None else accepted,
@@ -100,41 +103,41 @@ class ServedRecommender(Recommender):
         assert self.catalog.sha256
         compile_request(Request(), self.catalog)
 
-    def words_of(self, prepared: Prepared) -> str:
-        """Return the sentence that stands for a request in a prompt."""
-        words: str | None = prepared.read[1]
-        return words or self._sentence(prepared.request)
-
     def decode(self, jobs: Sequence[Prepared], budget_s: float | None) -> list[Recommendation | Exception]:
         """Answer prepared requests in one pass; what fails alone gets its exception in its place."""
-        unfit = [self._misfit(job) for job in jobs]
-        fit = [job for job, error in zip(jobs, unfit, strict=True) if error is None]
+        prompts = [self._prompt(job) for job in jobs]
+        fit = [
+            (job, one) for job, one in zip(jobs, prompts, strict=True) if not isinstance(one, SteerecError)
+        ]
         answers = iter(self._together(fit, budget_s))
-        return [next(answers) if error is None else error for error in unfit]
+        return [one if isinstance(one, SteerecError) else next(answers) for one in prompts]
 
-    def _misfit(self, job: Prepared) -> SteerecError | None:
-        """Return why a list does not fit in the model's context behind its prompt, or None if it does."""
+    def _prompt(self, job: Prepared) -> list[int] | SteerecError:
+        """Return a prompt, or why the list does not fit in the model's context behind it."""
         if self.lm is None:
-            return None
+            return []
         try:
-            prompt = self.lm.encode_prompt(job.seen, self.words_of(job), job.request.count)
+            prompt = self.lm.encode_prompt(job.seen, job.words, job.request.count)
             check_requests(self.lm, [prompt], [job.problem])
         except SteerecError as error:
             return error
-        return None
+        return prompt
 
-    def _together(self, jobs: list[Prepared], budget_s: float | None) -> list[Recommendation | Exception]:
+    def _together(
+        self, jobs: Sequence[tuple[Prepared, list[int]]], budget_s: float | None
+    ) -> list[Recommendation | Exception]:
         if not jobs:
             return []
+        prepared, prompts = zip(*jobs, strict=True)
+        past, read, problems = zip(*((job.seen, job.read, job.problem) for job in prepared), strict=True)
         try:
-            past = [job.seen for job in jobs]
-            lists = self._lists(past, [job.read for job in jobs], [job.problem for job in jobs], budget_s)
+            lists = self._lists(past, read, problems, budget_s, prompts)
         except Exception as error:
             if len(jobs) == 1:
                 return [error]
             logger.warning("a batch of %d failed and is answered one by one", len(jobs))
             return [answer for job in jobs for answer in self._together([job], budget_s)]
-        return [self._proven(one, job) for one, job in zip(lists, jobs, strict=True)]
+        return [self._proven(one, job) for one, job in zip(lists, prepared, strict=True)]
 
     def _proven(self, decoded: Any, job: Prepared) -> Recommendation | Exception:
         if job.problem.allowed[np.asarray(decoded.items, dtype=np.int64)].all():

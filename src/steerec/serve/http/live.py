@@ -80,6 +80,7 @@ def make_view(engine: Recommender, catalog: Catalog, unavailable: BoolArray) -> 
         first_place=engine.first_place,
         beam=engine.beam,
         folder=engine.folder,
+        reader=engine.reader_folder,
     )
     served.warm_up()
     out = [catalog.item_ids[i] for i in np.flatnonzero(unavailable)]

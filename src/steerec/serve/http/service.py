@@ -165,7 +165,7 @@ class Service:
         async with self._accepted():
             prepared, left_out = await self._prepared(ask, view, budget_s)
             answer = await self._batcher.submit(prepared)
-        self._keep(answer, view, ask.user_id, view.engine.words_of(prepared), request_id)
+        self._keep(answer, view, ask.user_id, prepared.words, request_id)
         return Answered(answer, view, left_out)
 
     async def compare(self, ask: Ask) -> tuple[View, list[Rival]]:
