@@ -270,19 +270,22 @@ def understand(
     run_folder: RunFolder,
     sentence: Annotated[str | None, typer.Argument(help="A request in words.")] = None,
     file: Annotated[Path | None, typer.Option(help="One sentence a line.")] = None,
+    reader_folder: Annotated[
+        Path | None, typer.Option("--reader", help="Folder of a trained reader; default: the run's own.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what is understood of a sentence: the request, what was not placed, what cannot be."""
     from steerec.data.catalog import Catalog
-    from steerec.items.vectors import installed_embedder
     from steerec.progress import progress
-    from steerec.understand.keyword import KeywordReader
+    from steerec.serve.engine import find_reader
+    from steerec.understand.hybrid import open_reader
     from steerec.understand.record import understood
 
     if (sentence is None) == (file is None):
         raise RequestError("Give one sentence, or --file with one sentence a line.")
     catalog = Catalog.load(run_folder / "data")
-    reader = KeywordReader(catalog, installed_embedder())
+    reader = open_reader(catalog, find_reader(run_folder, reader_folder))
     lines = [sentence] if sentence is not None else _read(file or Path()).strip("\n").split("\n")
     with progress("understanding", total=len(lines), unit="sentences") as bar:
         for line in lines:

@@ -11,9 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from steerec.align.dispatch import Present, align
 from steerec.align.distillation import Teaching
@@ -32,10 +30,10 @@ from steerec.evaluate.published import published_markdown
 from steerec.evaluate.report import Report
 from steerec.evaluate.session import Contestants, EvaluationConfig, Session
 from steerec.evaluate.table import markdown
-from steerec.instruct.attributes import Attributes
 from steerec.instruct.evaluation_requests import RequestsConfig, build_requests, write_requests
+from steerec.instruct.item_starts import item_starts
 from steerec.instruct.rows import TeacherScores, build_rows
-from steerec.items.vectors import installed_embedder, item_vectors, text_vectors_installed
+from steerec.items.vectors import installed_embedder
 from steerec.llm.build import build_language_model
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.tiny import TinyConfig
@@ -43,20 +41,18 @@ from steerec.llm.writing import grown_phrases
 from steerec.progress import clock
 from steerec.recommend.crossfit import CrossFit, check_memorisation
 from steerec.recommend.panel import Panel, fit_panel, load_panel
-from steerec.recommend.sasrec import SASRec
-from steerec.recommend.spectrum import spectral_embeddings
 from steerec.run_config import RunConfig
-from steerec.serve.engine import SERVING
+from steerec.serve.engine import READER_STAGE, SERVING
 from steerec.understand.keyword import KeywordReader
+from steerec.understand.phrasebook import phrasebook_sha256
+from steerec.understand.training import train_reader
 
 logger = logging.getLogger("steerec")
 
 Part = Literal["valid", "test"]
-VALUES = "values.parquet"
-"""What each point and request of an evaluation gave, in the evaluation's folder."""
+VALUES = "values.parquet"  # what each point and request gave, in the evaluation's folder
 Build = Callable[[Path], None]
 _CROSSFIT = "crossfit"
-_SPECTRUM_WIDTH = 128
 _DOES = {
     "data": "reading and splitting the log",
     "recommend": "fitting the conventional recommenders; the best one teaches",
@@ -65,6 +61,7 @@ _DOES = {
     "sft": "fine-tuning the language model",
     "align": "sampling lists, judging them, and making better ones likelier",
     "decode": "choosing the weights of decoding on validation",
+    "reader": "teaching a model to read requests in words",
     "evaluate-valid": "evaluating on validation",
     "evaluate-test": "evaluating on test",
 }
@@ -91,6 +88,8 @@ def run(config: RunConfig, folder: Path) -> Report:
         if config.align is not None:
             model = align_language_model(config, folder, model, rows)
         weigh_teacher(config, folder, model)
+    if config.reader is not None:
+        teach_reader(config, folder, data)
     publish(config, folder)
     return evaluate(folder, "valid", command=f"steerec run {config.recipe}")
 
@@ -200,7 +199,7 @@ def tune_language_model(
     def build(out: Path) -> None:
         split, panel = _split(folder), _panel(folder)
         words = pl.read_parquet(rows.folder / "train.parquet", columns=["instruction"])["instruction"]
-        vectors = _item_vectors(panel, split, folder)
+        vectors = item_starts(panel, split, folder)
         lm = build_language_model(llm, split.catalog, phrasings=words.to_list(), item_vectors=vectors)
         validation = PlainValidation(
             split, num_points=config.validation_points, beam=config.decode.beam, seed=config.seed
@@ -218,20 +217,6 @@ def tune_language_model(
 
     inputs = {"rows": rows.key, "llm": llm, "sft": sft, "seed": config.seed}
     return _stage(folder, "sft", "steerec.align.sft", inputs, build)
-
-
-def _item_vectors(panel: Panel, split: Split, folder: Path) -> list[NDArray[np.float32]]:
-    """Return what item tokens start from: the spectrum of the log, the teacher's embeddings, text, topics.
-
-    Topics are in the text too, but a table of their own makes "is a comedy" a direction from the first step:
-    in free answers 4 points more requests are obeyed (docs/LOG.md, 2026-11-28).
-    """
-    vectors = [spectral_embeddings(split.train, len(split.catalog), _SPECTRUM_WIDTH)]
-    vectors += [one.network.items.weight.detach().cpu().numpy() for one in panel.of_type(SASRec)[:1]]
-    if text_vectors_installed():
-        vectors.append(item_vectors(split.catalog, folder / "data"))
-    topics = Attributes.of(split.catalog).topic_table()
-    return [*vectors, topics] if topics.any() else vectors
 
 
 def align_language_model(
@@ -277,18 +262,26 @@ def weigh_teacher(config: RunConfig, folder: Path, model: StageResult) -> StageR
     )
 
 
+def teach_reader(config: RunConfig, folder: Path, data: StageResult) -> StageResult:
+    """Train a model that reads requests in words, on invented catalogues and on this one."""
+    inputs = {"data": data.key, "reader": config.reader, "phrasebook": phrasebook_sha256()}
+
+    def build(out: Path) -> None:
+        assert config.reader is not None
+        train_reader(config.reader, [_split(folder).catalog], out)
+
+    return _stage(folder, READER_STAGE, "steerec.understand.training", inputs, build)
+
+
 def publish(config: RunConfig, folder: Path) -> None:
     """Write what `Recommender.from_pretrained` needs to know."""
     panel = read_json(folder / "recommend" / "panel.json")
     weights = read_json(folder / "decode" / "weights.json") if config.llm is not None else None
+    lm = "sft/model" if config.align is None else "align/model"
     record = {
         "schema": 1,
         "teacher": f"recommend/{panel['teacher']}",
-        "language_model": None
-        if config.llm is None
-        else "sft/model"
-        if config.align is None
-        else "align/model",
+        "language_model": None if config.llm is None else lm,
         "weight": weights["weight"] if weights else 0.0,
         "first_place": weights["first_place"] if weights else 0.0,
         "beam": config.decode.beam,

@@ -15,6 +15,7 @@ from steerec.instruct.mixture import MixtureConfig
 from steerec.llm.build import LanguageModelConfig
 from steerec.recipes.paper import Paper
 from steerec.recommend.panel import PanelConfig
+from steerec.understand.training import ReaderTrainingConfig
 
 
 class DataConfig(Config):
@@ -47,6 +48,8 @@ class RunConfig(Config):
     align: Annotated[AlignConfig, pydantic.Field(discriminator="kind")] | None = None
     """What follows fine-tuning: reinforcement learning, learning from preferences, or more of the same (the
     row that the others must beat at equal time); None: nothing."""
+    reader: ReaderTrainingConfig | None = None
+    """A model that reads requests in words, trained beside the recommender; None: keywords and patterns."""
     decode: DecodeConfig = DecodeConfig()
     """Beam, and the weights of the teacher term among which validation chooses."""
     crossfit_folds: pydantic.NonNegativeInt = 0

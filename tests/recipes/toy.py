@@ -58,6 +58,10 @@ def toy(config: RunConfig, *, steps: int = 12, rows: int = 240, real_model: bool
             small = learned.training.replace(max_steps=2, eval_steps=2, save_steps=4)
             smaller |= {"reward_model": learned.replace(training=small, num_prompts=60), "num_prompts": 60}
         changes["align"] = config.align.replace(training=training, **smaller)
+    if config.reader is not None:
+        training = config.reader.training.replace(max_steps=2, eval_steps=2, save_steps=4)
+        small = {"training": training, "batch_size": 4, "copies": 0, "num_validation": 4}
+        changes["reader"] = config.reader.replace(**small)
     if isinstance(config.llm, SmolLM2Config) and not real_model:
         config = config.replace(llm=TinyConfig(identifier=config.llm.identifier, max_history=10))
     if isinstance(config.llm, TinyConfig):

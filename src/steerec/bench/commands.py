@@ -82,6 +82,29 @@ def bench_trie(
     out.print(render(report))
 
 
+@app.command("understand")
+def bench_understand(
+    run_folder: RunFolder,
+    sentences: Annotated[
+        list[Path], typer.Option(help="JSON lines with sentence, request and perhaps kinds; repeatable.")
+    ],
+    reader: Annotated[
+        Path | None, typer.Option(help="Folder of a trained reader; default: the run's own.")
+    ] = None,
+    catalog: Annotated[
+        Path | None, typer.Option(help="Another item table that the sentences are about.")
+    ] = None,
+    report_file: ReportFile = None,
+) -> None:
+    """Floor, model and both together: sentences understood exactly, time, what is taken for what."""
+    from steerec.bench.understand import bench_understand as run_bench
+    from steerec.bench.understand import render
+
+    report = run_bench(run_folder, sentences, reader, catalog)
+    _report(report, report_file)
+    out.print(render(report))
+
+
 def _report(report: dict[str, Any], path: Path | None) -> None:
     from steerec.artifacts import write_json
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
-from steerec.control.control import Wish
+from steerec.control.control import LOWER, UPPER, Cap, Control, Wish
 from steerec.control.problem import Problem
 from steerec.control.request import Request, compile_request
 from steerec.control.where import mask
@@ -114,6 +114,69 @@ def differing_parts(read: Request, meant: Request, catalog: Catalog) -> tuple[st
     return tuple(name for name in wanted if found[name] != wanted[name])
 
 
+def bound_kind(control: Control | Cap) -> str:
+    """Return what kind of control it is: "only", "without", "at_least", "share_about in a stretch", "cap"."""
+    if isinstance(control, Cap):
+        return "cap" if control.at_most is not None else "share cap"
+    given = [name for name in dict.fromkeys((*LOWER, *UPPER)) if getattr(control, name) is not None]
+    kind = " and ".join(given)
+    if kind in ("at_least", "exactly") and getattr(control, kind) == "all":
+        kind = "only"
+    if kind in ("at_most", "exactly") and getattr(control, kind) == 0:
+        kind = "without"
+    return kind if control.within is None else f"{kind} in a stretch"
+
+
+def confusions(read: Request, meant: Request, catalog: Catalog) -> list[tuple[str, str]]:
+    """Return (kind meant, kind read) of every control that was read otherwise.
+
+    Controls that both requests have are left out. Of the others, those over the same items are paired first,
+    then those of the same kind (the items were wrong), then the rest in order; where one side has none left,
+    the other is "missed" or "invented".
+
+    Args:
+        read: what a reader understood; it must fit the catalogue.
+        meant: what a person wrote down.
+        catalog: N items.
+    """
+    wanted, found = _parts_of(meant, catalog), _parts_of(read, catalog)
+    for part in list(wanted):
+        if part in found:
+            wanted.remove(part)
+            found.remove(part)
+    pairs = []
+    for same in (1, 0, None):  # the items, the kind, whatever is there
+        for part in list(wanted):
+            other = next((one for one in found if same is None or one[same] == part[same]), None)
+            if other is not None:
+                wanted.remove(part)
+                found.remove(other)
+                pairs.append((part[0], f"{other[0]}, of other items" if same == 0 else other[0]))
+    pairs += [(kind, "missed") for kind, _, _ in wanted]
+    return pairs + [("invented", kind) for kind, _, _ in found]
+
+
+def _parts_of(request: Request, catalog: Catalog) -> list[tuple[str, bytes, tuple[int, ...]]]:
+    """(kind, what it rules, by how much) of every part of a request."""
+    parts: list[tuple[str, bytes, tuple[int, ...]]] = [("count", b"", (request.count,))]
+    for control in request.controls:
+        kind = bound_kind(control)
+        if isinstance(control, Cap):
+            parts.append((kind, control.each.encode(), (control.limit(request.count),)))
+        else:
+            numbers = (*control.bounds(request.count), *control.stretch(request.count))
+            parts.append((kind, mask(control.where, catalog).tobytes(), numbers))
+    for wish in request.prefer:
+        kind = "wish" if wish.where is not None else "like"
+        sets, sign = _wish(wish, catalog)
+        parts.append((kind, repr(sets).encode() if kind == "like" else bytes(sets), (int(sign),)))
+    problem = compile_request(request, catalog)
+    for kind, blocked in (("exclude", problem.blocked_exclude), ("candidates", problem.blocked_candidates)):
+        if blocked.any():
+            parts.append((kind, blocked.tobytes(), ()))
+    return parts + ([("allow_seen", b"", ())] if request.allow_seen else [])
+
+
 class Understanding(NamedTuple):
     """What a reader made of a file of sentences."""
 
@@ -122,6 +185,13 @@ class Understanding(NamedTuple):
     seconds: list[float]
     """Of each sentence, to read it."""
     sentences: list[Sentence]
+    confused: list[list[tuple[str, str]]]
+    """Of each sentence that was read as a valid request the (kind meant, kind read) that differ."""
+
+    @property
+    def confusion(self) -> Mapping[tuple[str, str], int]:
+        """Return (kind meant, kind read) -> how often; see `confusions`."""
+        return Counter(pair for pairs in self.confused for pair in pairs)
 
     @property
     def exact(self) -> float:
@@ -160,6 +230,7 @@ def understand_all(reader: Reader, sentences: Sequence[Sentence], catalog: Catal
         catalog: N items, the same for all.
     """
     differing: list[tuple[str, ...]] = []
+    confused: list[list[tuple[str, str]]] = []
     seconds = []
     for sentence in sentences:
         started = time.perf_counter()
@@ -168,5 +239,8 @@ def understand_all(reader: Reader, sentences: Sequence[Sentence], catalog: Catal
         except RequestError:
             read = None
         seconds.append(time.perf_counter() - started)
-        differing.append(("invalid",) if read is None else differing_parts(read, sentence.request, catalog))
-    return Understanding(differing, seconds, list(sentences))
+        parts = ("invalid",) if read is None else differing_parts(read, sentence.request, catalog)
+        differing.append(parts)
+        comparable = read is not None and parts and parts != ("invalid",)
+        confused.append(confusions(read, sentence.request, catalog) if comparable and read else [])
+    return Understanding(differing, seconds, list(sentences), confused)

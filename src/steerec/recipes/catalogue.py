@@ -36,6 +36,7 @@ RECIPES = {
     "reclm-gen": "steerec.recipes.reclm:gen",
     "sasrec": "steerec.recipes.conventional:sasrec",
     "floor": "steerec.recipes.conventional:floor",
+    "reader": "steerec.recipes.reading:reader",
 }
 
 

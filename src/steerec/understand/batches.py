@@ -92,37 +92,60 @@ class Batcher:
         """Return sentences as tensors."""
         encodings = self._tokenizer.encode_batch([one.offer.sentence for one in written])
         B, T = len(written), max(len(one.ids) for one in encodings)
-        C = max(max(len(one.offer.choices) for one in written), 1)
+        named = max(max(len(one.offer.choices) - len(one.offer.spots) for one in written), 1)
+        C = named + max(max(len(one.offer.spots) for one in written), 1)
         S = max(max(len(one.places) for one in written), 1)
         ids, present = np.zeros((B, T), np.int64), np.zeros((B, T), np.bool_)
         marks, kinds = np.zeros((B, T, len(KINDS)), np.float32), np.zeros((B, C), np.int64)
         features = np.zeros((B, C, NUM_FEATURES), np.float32)
         spans = np.zeros((B, C, T), np.float32)
-        vectors, columns = np.zeros((2, B, C, self._width), np.float32)
+        values, columns = np.zeros((2, B, C), np.int64)
         offered, targets = np.zeros((B, C), np.bool_), np.full((B, S), -1, np.int64)
+        texts: dict[str, int] = {"": 0}
         for row, (one, encoding) in enumerate(zip(written, encodings, strict=True)):
-            size = len(one.offer.choices)
             ids[row, : len(encoding.ids)], present[row, : len(encoding.ids)] = encoding.ids, True
-            offered[row, :size], targets[row, : len(one.places)] = True, one.places
+            column_of = self._places(one.offer, named)
+            targets[row, : len(one.places)] = [_moved(place, column_of) for place in one.places]
             first, last = _token_ends(encoding)
-            for place, choice in enumerate(one.offer.choices):
+            for place, choice in zip(column_of, one.offer.choices, strict=True):
                 kind = _MARKED[choice.token.kind]
-                kinds[row, place], features[row, place] = kind, choice.features
+                kinds[row, place], features[row, place], offered[row, place] = kind, choice.features, True
                 tokens = _tokens_of(choice, first, last)
                 if len(tokens):
                     spans[row, place, tokens] = 1 / len(tokens)
                     if choice.token.kind != "spot":
                         marks[row, tokens, kind] = 1
-                self._put_vectors(choice, vectors[row, place], columns[row, place])
-        arrays = (ids, present, marks, kinds, features, spans, vectors, columns, offered, targets)
-        return ReaderBatch(*(torch.from_numpy(array) for array in arrays))
+                value, column = _texts(choice)
+                values[row, place] = texts.setdefault(value, len(texts))
+                columns[row, place] = texts.setdefault(column, len(texts))
+        vectors = np.zeros((len(texts), self._width), np.float32)
+        for text, place in texts.items():
+            if text:
+                vectors[place] = self.vectors[text]
+        arrays = {
+            "ids": ids, "present": present, "marks": marks, "kinds": kinds, "features": features,
+            "spans": spans, "vectors": vectors, "values": values, "columns": columns, "offered": offered,
+            "targets": targets,
+        }  # fmt: skip
+        return ReaderBatch(named=named, **{name: torch.from_numpy(array) for name, array in arrays.items()})
 
-    def _put_vectors(self, choice: Choice, vector: NDArray[np.float32], column: NDArray[np.float32]) -> None:
-        if choice.token.kind == "value":
-            name, value = choice.token.value
-            vector[:], column[:] = self.vectors[value.lower()], self.vectors[spoken_column(name)]
-        elif choice.token.kind == "column":
-            vector[:] = self.vectors[spoken_column(choice.token.value)]
+    @staticmethod
+    def _places(offer: Offer, named: int) -> list[int]:
+        """Return where each choice of an offer stands in its row: spots, which come last, behind `named`."""
+        before = len(offer.choices) - len(offer.spots)
+        return [place if place < before else named + place - before for place in range(len(offer.choices))]
+
+
+def _moved(place: int, column_of: Sequence[int]) -> int:
+    return place if place < len(KEYWORDS) else len(KEYWORDS) + column_of[place - len(KEYWORDS)]
+
+
+def _texts(choice: Choice) -> tuple[str, str]:
+    """Return the texts of which a choice's vectors are made."""
+    if choice.token.kind == "value":
+        name, value = choice.token.value
+        return value.lower(), spoken_column(name)
+    return (spoken_column(choice.token.value), "") if choice.token.kind == "column" else ("", "")
 
 
 def _token_ends(encoding: Encoding) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

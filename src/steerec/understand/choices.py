@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from rapidfuzz import fuzz, process
 
-from steerec.understand.line_form import END, WORDS, Token, word
+from steerec.understand.line_form import END, WORDS, Kind, Token, word
 from steerec.understand.number_words import find_numbers
 from steerec.understand.schema import ORDERED, Schema, stems, value_forms
 from steerec.understand.text import lower, normalise
@@ -187,7 +187,7 @@ class Offering:
         return best
 
     @staticmethod
-    def _named(text: str, kind: str, hits: Sequence[Hit]) -> list[Choice]:
+    def _named(text: str, kind: Kind, hits: Sequence[Hit]) -> list[Choice]:
         choices: dict[str, Choice] = {}
         for hit in hits:
             features = _features(

@@ -2,7 +2,7 @@
 
 A state is what was written so far, folded up: it follows from the tokens alone. For every state `may_STATE`
 says whether a token may come next and `to_STATE` where it leads. Numbers, dates and shares fit where they
-stand, stretches lie in the list, a title is listed once, and forms have a greatest length, so every walk ends.
+stand, stretches lie in the list, a title is listed once, and forms have a greatest length, so walks end.
 """
 
 from __future__ import annotations
@@ -85,9 +85,10 @@ class Grammar:
         self._schema, self._choices, self._most = schema, choices, 10**9 if any_count else MAX_COUNT
         self._least = 0 if any_count else 1
         self._kinds = {token.kind for token in choices}
-        self._dated = any(_fits_dates(token) for token in choices)
+        self._dated = any(token.kind == "span" or _is_year(token) for token in choices)
         self._last_spot = sum(token.kind == "spot" for token in choices) - 1
         self.first = State(count=count)
+        self._names_sets = any(self.may_atom(self.first, token) for token in choices)
 
     def may_follow(self, state: State) -> NDArray[np.bool_]:
         """Return (C,) which choices may come next: at least one until the form has ended."""
@@ -130,7 +131,7 @@ class Grammar:
         if state.count is None and state.total > MAX_COUNT - 2 and head in COUNTED:
             return False
         if head in BOUND_WORDS or head in WISH_WORDS:
-            return head != "rest" or state.total > 0
+            return self._names_sets and (head != "rest" or state.total > 0)
         if head in LIST_WORDS:
             return "title" in self._kinds
         if head == "each":
@@ -161,7 +162,7 @@ class Grammar:
     def may_count(self, state: State, token: Token) -> bool:
         """A length, or `sum` of what the controls take."""
         if token == Token("word", "sum"):
-            return True
+            return self._names_sets
         return _whole(token) and self._least <= token.value <= self._most
 
     def to_count(self, state: State, token: Token) -> State:
@@ -238,11 +239,8 @@ class Grammar:
     def may_literal(self, state: State, token: Token) -> bool:
         """An atom, `not`, or a bracket."""
         if token == Token("word", "("):
-            return state.bracket < 0 and state.literals <= MOST_LITERALS - 2 and self._has_atom()
+            return state.bracket < 0 and state.literals <= MOST_LITERALS - 2
         return token == Token("word", "not") or self.may_atom(state, token)
-
-    def _has_atom(self) -> bool:
-        return any(self.may_atom(self.first, token) for token in self._choices)
 
     def to_literal(self, state: State, token: Token) -> State:
         """Read the beginning of a literal."""
@@ -394,10 +392,6 @@ def _is_year(token: Token) -> bool:
     if token.kind != "number":
         return False
     return isinstance(token.value, str) or (isinstance(token.value, int) and 1000 <= token.value <= 2999)
-
-
-def _fits_dates(token: Token) -> bool:
-    return token.kind == "span" or _is_year(token)
 
 
 def _spot(token: Token) -> int:

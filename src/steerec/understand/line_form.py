@@ -8,9 +8,9 @@
     like item "Fargo (1996)"
     unplaced "with subtitles"
 
-A line begins with its keyword and ends where the next begins, so line breaks carry nothing. `or` binds tighter
-than `and`; brackets hold an `and` inside an `or`. Some lines say what only the sentence knows, and become
-plain when they are read: `more_than 3` is `at_least 4`, `rest` is what is left, `count sum` adds up.
+A line begins with its keyword and ends where the next begins, so line breaks carry nothing. `or` binds
+tighter than `and`; brackets hold an `and` inside an `or`. Some lines say what only the sentence knows, and
+become plain when they are read: `more_than 3` is `at_least 4`, `rest` is what is left, `count sum` adds up.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ class Token(NamedTuple):
 
     kind: Kind
     value: Any
-    """word: itself; number: int or float (or an ISO date); share: Fraction; span: (low, high); value: (column,
-    value); column: its name; title: an item reference; series: a piece of title; words: of the sentence; spot: the place of one of its words."""
+    """word: itself; number: int or float (or an ISO date); share: Fraction; span: (low, high); value:
+    (column, value); column: its name; title: an item reference; series: a piece of title; words: of the
+    sentence; spot: the place of one of its words."""
 
 
 def word(text: str) -> Token:

@@ -49,12 +49,16 @@ def _together(parts: list[WhereJson]) -> WhereJson:
     for part in parts:
         (key, value), *more = part.items()
         before = next((one for one in joined if set(one) == {key} and isinstance(one[key], dict)), None)
-        if not more and before is not None and isinstance(value, dict) and key not in ("not",):
-            if not set(value) & set(before[key]) and not {"contains", "is_null"} & {*value, *before[key]}:
-                before[key] = {**before[key], **value}
-                continue
-        joined.append(dict(part))
+        if not more and key != "not" and before is not None and _one_range(value, before[key]):
+            before[key] = {**before[key], **value}
+        else:
+            joined.append(dict(part))
     return all_of(joined)
+
+
+def _one_range(value: Any, other: WhereJson) -> bool:
+    """Whether two conditions are different ends of one range."""
+    return isinstance(value, dict) and set(value).isdisjoint(other) and {*value, *other} <= set(_OPERATORS)
 
 
 def _clause(tokens: list[Token], place: int, kinds: Kinds) -> Pieces:

@@ -7,8 +7,8 @@ import re
 import numpy as np
 
 _NEAR = {
-    "a": "sq", "e": "wr", "i": "uo", "o": "ip", "u": "yi", "s": "ad", "n": "bm", "r": "et", "t": "ry", "l": "k",
-    "m": "n", "d": "sf", "c": "xv", "h": "gj", "g": "fh", "p": "o", "b": "vn", "v": "cb",
+    "a": "sq", "e": "wr", "i": "uo", "o": "ip", "u": "yi", "s": "ad", "n": "bm", "r": "et", "t": "ry",
+    "l": "k", "m": "n", "d": "sf", "c": "xv", "h": "gj", "g": "fh", "p": "o", "b": "vn", "v": "cb",
 }  # fmt: skip
 
 

@@ -174,7 +174,7 @@ class ModelReader:
     ) -> tuple[int, float]:
         """Return the likeliest place that may follow and its probability among them."""
         written = list(places[-8:]) if long else list(places)  # far beyond what is ever said
-        scores = self._network.decode(memory, torch.tensor([written], dtype=torch.int64))[0, -1]
+        scores = self._network.decode(memory, torch.tensor([written], dtype=torch.int64))[0, -1, : len(may)]
         chances = scores.masked_fill(~torch.from_numpy(may), float("-inf")).softmax(-1)
         place = int(chances.argmax())
         return place, float(chances[place])

@@ -1,9 +1,9 @@
 """The network of the reader: a sentence encoder, choices that look at the sentence, a decoder that points.
 
-Nothing is generated but places in a list of choices, so a new catalogue needs no new weights: a value is known
-by its text vector. Sources: pointer networks (Vinyals et al. 2015, arXiv 1506.03134), copying in semantic
-parsing (Jia and Liang 2016, arXiv 1606.03622; grammar-guided: Krishnamurthy et al. 2017, EMNLP); the encoder
-starts as MiniLM (Wang et al. 2020, arXiv 2002.10957).
+Nothing is generated but places in a list of choices, so a new catalogue needs no new weights: a value is
+known by its text vector. Sources: pointer networks (Vinyals et al. 2015, arXiv 1506.03134), copying in
+semantic parsing (Jia and Liang 2016, arXiv 1606.03622; grammar-guided: Krishnamurthy et al. 2017, EMNLP);
+the encoder starts as MiniLM (Wang et al. 2020, arXiv 2002.10957).
 Legend: B sentences, T tokens, C choices with the keywords first, S steps of a form, D width, F features,
 K kinds of choices.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pydantic
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from steerec.config import Config
 from steerec.understand.choices import KEYWORDS, KINDS, NUM_FEATURES
@@ -30,7 +31,7 @@ class ReaderConfig(Config):
 
     num_decoder_layers: pydantic.PositiveInt = 2
     num_heads: pydantic.PositiveInt = 6
-    num_frozen_layers: pydantic.NonNegativeInt = 2
+    num_frozen_layers: pydantic.NonNegativeInt = 3
     """Lowest layers of the encoder that stay as they were trained, like its embeddings."""
     max_steps: pydantic.PositiveInt = 96
     """Longest form, in tokens, that the decoder has positions for."""
@@ -38,7 +39,10 @@ class ReaderConfig(Config):
 
 
 class ReaderBatch(NamedTuple):
-    """Sentences and their choices as tensors; `choices` leaves the keywords out, `targets` counts them."""
+    """Sentences and their choices as tensors; `choices` leaves the keywords out, `targets` counts them.
+
+    Choices that are words of the sentence (spots) stand last in every row, behind the padding of the others.
+    """
 
     ids: Tensor
     """(B, T) int64."""
@@ -53,11 +57,15 @@ class ReaderBatch(NamedTuple):
     spans: Tensor
     """(B, C, T) float: tokens that spell a choice, each row summing to 1 or 0."""
     vectors: Tensor
-    """(B, C, D) float: text vectors of values and columns, 0 for others."""
+    """(U, D) float: distinct text vectors of values and columns; the first is 0."""
+    values: Tensor
+    """(B, C) int64 rows of `vectors`: of a value, or of a column that is a choice; 0 for others."""
     columns: Tensor
-    """(B, C, D) float: text vectors of the values' columns, 0 for others."""
+    """(B, C) int64 rows of `vectors`: of a value's column; 0 for others."""
     offered: Tensor
     """(B, C) bool, False where padded."""
+    named: int
+    """Choices before the spots, padding included: those that look at the sentence and are looked at."""
     targets: Tensor
     """(B, S) int64 places among keywords and choices; -1 where padded."""
 
@@ -66,11 +74,13 @@ class Memory(NamedTuple):
     """What the decoder looks at, and what it may point to."""
 
     states: Tensor
-    """(B, T + C, D) tokens, then choices without the keywords."""
+    """(B, T + named, D) tokens, then choices without keywords and spots."""
     hidden: Tensor
-    """(B, T + C) bool, True where padded."""
+    """(B, T + named) bool, True where padded."""
     choices: Tensor
-    """(B, C, D) with the keywords first."""
+    """(B, C, D) without the keywords."""
+    answers: Tensor
+    """(B, C, D) what the decoder's question is compared with."""
     offered: Tensor
     """(B, C) bool."""
 
@@ -102,7 +112,7 @@ class ReaderNetwork(nn.Module):
         self.start = nn.Parameter(torch.zeros(width))
         self.steps = nn.Embedding(config.max_steps, width)
         layer = nn.TransformerDecoderLayer(
-            width, config.num_heads, 3 * width, config.dropout, "gelu", batch_first=True, norm_first=True
+            width, config.num_heads, 2 * width, config.dropout, "gelu", batch_first=True, norm_first=True
         )
         self.decoder = nn.TransformerDecoder(layer, config.num_decoder_layers, nn.LayerNorm(width))
         self.asks = nn.Linear(width, width)
@@ -123,20 +133,19 @@ class ReaderNetwork(nn.Module):
     def encode(self, batch: ReaderBatch) -> Memory:
         """Return what the decoder needs of sentences and choices."""
         states = self._tokens(batch)  # (B, T, D)
+        value, column = self.vectors(batch.vectors), self.columns(batch.vectors)  # (U, D)
+        said = batch.spans.to(states.dtype) @ self.spelled(states)
         choices = (
-            self.kinds(batch.kinds)
+            said
+            + self.kinds(batch.kinds).to(said.dtype)
             + self.features(batch.features)
-            + self.spelled(batch.spans.to(states.dtype) @ states)
-            + self.vectors(batch.vectors)
-            + self.columns(batch.columns)
+            + value[batch.values]
+            + column[batch.columns]
         )  # (B, C, D)
-        choices = self.looking(choices, states, ~batch.present)
-        words = self.keywords.weight.expand(len(choices), -1, -1).to(choices.dtype)
-        choices = torch.cat([words, choices], 1)
-        offered = torch.cat([batch.offered.new_ones(words.shape[:2]), batch.offered], 1)
-        hidden = torch.cat([~batch.present, ~batch.offered], 1)
-        memory = torch.cat([states, choices[:, words.shape[1] :]], 1)
-        return Memory(memory, hidden, choices, offered)
+        named = self.looking(choices[:, : batch.named], states, ~batch.present)
+        choices = torch.cat([named, choices[:, batch.named :]], 1)
+        hidden = torch.cat([~batch.present, ~batch.offered[:, : batch.named]], 1)
+        return Memory(torch.cat([states, named], 1), hidden, choices, self.answers(choices), batch.offered)
 
     def _tokens(self, batch: ReaderBatch) -> Tensor:
         """(B, T, D) sentences in context; what spells a choice is marked above the frozen layers."""
@@ -144,7 +153,7 @@ class ReaderNetwork(nn.Module):
         bias = bias.masked_fill(~batch.present, _BLOCKED)[:, None, None, :]  # (B, 1, 1, T)
         frozen = self.config.num_frozen_layers
         with torch.no_grad():
-            states = self.encoder.embeddings(input_ids=batch.ids)
+            states: Tensor = self.encoder.embeddings(input_ids=batch.ids)
             for layer in self.encoder.encoder.layer[:frozen]:
                 states = _first(layer(states, bias.to(states.dtype)))
         states = states + self.marks(batch.marks)
@@ -162,21 +171,34 @@ class ReaderNetwork(nn.Module):
         Returns:
             (B, S + 1, C) float; choices that are padding score -1e9.
         """
-        rows = torch.arange(len(written))[:, None]
-        before = memory.choices[rows, written.clamp(min=0)]  # (B, S, D)
-        start = self.start.expand(len(written), 1, -1).to(before.dtype)
-        inputs = torch.cat([start, before], 1)
+        inputs = torch.cat([self.start.expand(len(written), 1, -1), self._written(memory, written)], 1)
         inputs = inputs + self.steps.weight[: inputs.shape[1]]
         causal = torch.full((inputs.shape[1],) * 2, float("-inf")).triu(1)
         hidden = torch.zeros(memory.hidden.shape).masked_fill(memory.hidden, float("-inf"))
-        states = self.decoder(inputs, memory.states, tgt_mask=causal, memory_key_padding_mask=hidden)
-        scores = self.asks(states) @ self.answers(memory.choices).transpose(1, 2)
-        scores = scores.float() / states.shape[-1] ** 0.5
-        return scores.masked_fill(~memory.offered[:, None], _BLOCKED)
+        states = self.decoder(
+            inputs, memory.states.to(inputs.dtype), tgt_mask=causal, memory_key_padding_mask=hidden
+        )
+        asked = self.asks(states)
+        words = asked @ self.answers(self.keywords.weight).T.to(asked.dtype)  # (B, S + 1, keywords)
+        others = asked @ memory.answers.transpose(1, 2).to(asked.dtype)
+        others = others.float().masked_fill(~memory.offered[:, None], _BLOCKED)
+        scores: Tensor = torch.cat([words.float(), others], -1) / states.shape[-1] ** 0.5
+        return scores
+
+    def _written(self, memory: Memory, written: Tensor) -> Tensor:
+        """(B, S) places -> (B, S, D) what stands there."""
+        number = self.keywords.num_embeddings
+        words = self.keywords(written.clamp(0, number - 1))
+        rows = torch.arange(len(written))[:, None]
+        others = memory.choices[rows, (written - number).clamp(min=0)]
+        return torch.where((written < number)[..., None], words, others.to(words.dtype))
 
     def loss(self, batch: ReaderBatch) -> tuple[Tensor, int, int]:
         """Return the summed cross-entropy of the targets, how many there are and how many come first."""
-        scores = self.decode(self.encode(batch), batch.targets[:, :-1])  # (B, S, C)
+        with sdpa_kernel(
+            SDPBackend.MATH
+        ):  # the fused kernel for processors takes ten times as long backwards
+            scores = self.decode(self.encode(batch), batch.targets[:, :-1])  # (B, S, C)
         wanted = batch.targets >= 0
         loss = nn.functional.cross_entropy(scores[wanted], batch.targets[wanted], reduction="sum")
         right = int((scores.argmax(-1) == batch.targets)[wanted].sum())
@@ -190,15 +212,17 @@ class _Looking(nn.Module):
         super().__init__()
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = nn.MultiheadAttention(width, config.num_heads, config.dropout, batch_first=True)
-        self.inner = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.inner = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
 
     def forward(self, choices: Tensor, states: Tensor, hidden: Tensor) -> Tensor:
         """(B, C, D), (B, T, D), (B, T) True where padded -> (B, C, D)."""
         bias = torch.zeros(hidden.shape).masked_fill(hidden, float("-inf"))
         asked = self.before(choices)
-        looked, _ = self.attention(asked, states, states, key_padding_mask=bias, need_weights=False)
+        keys = states.to(asked.dtype)
+        looked, _ = self.attention(asked, keys, keys, key_padding_mask=bias, need_weights=False)
         choices = choices + looked
-        return choices + self.inner(self.between(choices))  # type: ignore[no-any-return]
+        seen: Tensor = choices + self.inner(self.between(choices))
+        return seen
 
 
 def _first(output: Any) -> Tensor:

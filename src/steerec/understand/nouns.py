@@ -195,8 +195,9 @@ class NounMaker:
         tokens = [*first.tokens, word("and"), *second.tokens]
         if not second.part:  # it stands before the noun: "90s comedies"
             before = second.adjective
-            return Noun(*(f"{before} {text}" for text in (first.plural, first.singular, first.adjective)),
-                        f"{before} {first.plural}", "", tokens)  # fmt: skip
+            plural = f"{before} {first.plural}"
+            singular, adjective = f"{before} {first.singular}", f"{before} {first.adjective}"
+            return Noun(plural, singular, adjective, plural, "", tokens)
         after = second.part
         return Noun(f"{first.plural} {after}", f"{first.singular} {after}", f"{first.adjective} {after}",
                     f"{first.loose} {after}", "", tokens)  # fmt: skip
@@ -234,8 +235,10 @@ class NounMaker:
             return None
         piece = hits[0].text
         name = piece.title() if self.rng.random() < 0.7 else piece
-        plural = self.pick([f"{name} {self.noun}", f"{name} {self.noun}", f"{name}s", f"{self.noun} of the {name} series",
-                            f"{name} sequels", f"{self.noun} from the {name} franchise"])  # fmt: skip
+        plural = self.pick([
+            f"{name} {self.noun}", f"{name} {self.noun}", f"{name}s", f"{self.noun} of the {name} series",
+            f"{name} sequels", f"{self.noun} from the {name} franchise",
+        ])  # fmt: skip
         plural = name if plural.startswith(f"{name}s") and len(plural) == len(name) + 1 else plural
         return Noun(plural, f"{name} {self.noun.removesuffix('s')}", name, f"something with {name}", "",
                     [Token("series", piece)])  # fmt: skip
@@ -358,7 +361,8 @@ def _english_share(maker: NounMaker) -> tuple[Fraction, str]:
             (Fraction(1, 3), "a third", "one third"), (Fraction(2, 3), "two thirds", "two-thirds"),
             (Fraction(1, 4), "a quarter", "one quarter", "one fourth"),
             (Fraction(3, 4), "three quarters", "three-quarters", "three fourths"),
-            (Fraction(1, 5), "a fifth", "one fifth"), (Fraction(2, 5), "two fifths"), (Fraction(1, 10), "a tenth"),
+            (Fraction(1, 5), "a fifth", "one fifth"), (Fraction(2, 5), "two fifths"),
+            (Fraction(1, 10), "a tenth"),
         ])  # fmt: skip
         return share, str(maker.pick(forms))
     if dice < 0.8:

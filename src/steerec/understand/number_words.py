@@ -35,7 +35,8 @@ _UNITS = {
     9: "nine neun neuf nueve nove negen",
     10: "ten zehn dix diez dieci tien dez",
     11: "eleven elf onze once undici",
-    12: "twelve dozen zwölf zwoelf dutzend douze douzaine doce docena dodici dozzina twaalf dozijn doze dúzia",
+    12: "twelve dozen zwölf zwoelf dutzend douze douzaine doce docena dodici dozzina twaalf dozijn doze"
+    " dúzia",
     13: "thirteen dreizehn treize trece tredici dertien treze",
     14: "fourteen vierzehn quatorze catorce quattordici veertien catorze",
     15: "fifteen fünfzehn quinze quince quindici vijftien",
@@ -128,7 +129,8 @@ _OUT_OF = re.compile(
 )
 _DECADE = re.compile(r"(?<![\w.])['’]?((?:1[89]|20)?\d0)(?:['’]?s|er(?:n|-jahre)?)(?!\w)")
 _YEARS = re.compile(
-    r"\b(?:ann[ée]es|años|anni|anos|jaren|jahre[n]?|década de los|decade of the) ['’]?((?:1[89]|20)?\d0)(?!\w)"
+    r"\b(?:ann[ée]es|años|anni|anos|jaren|jahre[n]?|década de los|decade of the) "
+    r"['’]?((?:1[89]|20)?\d0)(?!\w)"
 )
 _SPAN = re.compile(r"(?<![\w.])(\d{4})\s?(?:-|–|—|to|bis|à)\s?(\d{4}|\d{2})(?!\w)")
 _SHORT_YEAR = re.compile(r"(?<!\w)['’](\d\d)(?!\w)")

@@ -6,6 +6,7 @@ are added to the English templates. A reader at work never looks at it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -51,6 +52,15 @@ def templates(language: str) -> Mapping[str, tuple[str, ...]]:
             own = _RENAMED.get(kind, kind)
             book[own] = (*book.get(own, ()), *(_renamed(text) for text in formal[kind]))
     return book
+
+
+def phrasebook_sha256() -> str:
+    """Return one hash (hex) over all files: part of what a trained reader depends on."""
+    digest = hashlib.sha256()
+    folder = resources.files("steerec.understand") / "phrasebook"
+    for path in sorted(folder.iterdir(), key=lambda path: path.name):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def _renamed(template: str) -> str:

@@ -24,7 +24,7 @@ from steerec.items.vectors import TextEncoder
 from steerec.loop import StepOutput, TrainingConfig, TrainingResult, train
 from steerec.seeding import derive_seed, numpy_rng
 from steerec.understand.batches import Batcher, TextVectors, Written
-from steerec.understand.examples import write_example
+from steerec.understand.drawing import write_example
 from steerec.understand.network import ReaderBatch, ReaderConfig, ReaderNetwork
 from steerec.understand.schema import Schema
 from steerec.understand.worlds import World, make_worlds, world_of
@@ -43,21 +43,21 @@ class ReaderTrainingConfig(Config):
 
     network: ReaderConfig = ReaderConfig()
     training: TrainingConfig = TrainingConfig(
-        max_steps=3000,
-        learning_rate=2e-4,
+        max_steps=1300,
+        learning_rate=3e-4,
         adam_beta2=0.98,
         weight_decay=0.01,
         warmup_ratio=0.05,
         lr_scheduler_type="linear",
         bf16=True,
-        logging_steps=50,
-        eval_steps=500,
-        save_steps=250,
+        logging_steps=25,
+        eval_steps=260,
+        save_steps=100,
     )
     batch_size: pydantic.PositiveInt = 64
     """Sentences of a micro-batch."""
-    copies: pydantic.PositiveInt = 4
-    """Versions of every invented catalogue."""
+    copies: pydantic.NonNegativeInt = 4
+    """Versions of every invented catalogue; 0: the given catalogues alone."""
     catalog_weight: pydantic.NonNegativeFloat = 40.0
     """Share of the sentences about the given catalogues, each against about 100 for all invented ones."""
     num_validation: pydantic.PositiveInt = 400

@@ -1,0 +1,84 @@
+"""Examples for training: a composed sentence, what may be written about it, and the places of its lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from steerec.errors import RequestError
+from steerec.seeding import numpy_rng
+from steerec.understand.batches import Written, places_of
+from steerec.understand.choices import KEYWORDS, MOST_WORDS
+from steerec.understand.examples import CLOSE, OPEN, Composer
+from steerec.understand.form import read_form
+from steerec.understand.grammar import Grammar
+from steerec.understand.line_form import END, Token, word
+from steerec.understand.misspelling import misspell
+from steerec.understand.phrasebook import LANGUAGES
+from steerec.understand.worlds import World
+
+
+def write_example(worlds: Sequence[World], seed: int, number: int) -> tuple[World, Written]:
+    """Return example `number` of a seed: a world, and a sentence with the places of its lines.
+
+    The same arguments give the same example. Sentences that lost a word on the way are written anew.
+    """
+    chances = np.array([world.weight for world in worlds])
+    for attempt in range(1000):
+        rng = numpy_rng(seed, "example", number, attempt)
+        world = worlds[int(rng.choice(len(worlds), p=chances / chances.sum()))]
+        language = "en" if rng.random() < 0.82 else str(rng.choice(LANGUAGES[1:]))
+        try:
+            return world, _write(world, rng, language)
+        except (RequestError, KeyError):
+            continue
+    raise AssertionError("no sentence in a thousand attempts")
+
+
+def _write(world: World, rng: np.random.Generator, language: str) -> Written:
+    text, tokens = Composer(world, rng, language).compose()
+    return example(world, misspell(text, rng), tokens, rng)
+
+
+def example(world: World, text: str, tokens: Sequence[Token], rng: np.random.Generator) -> Written:
+    """Return a sentence and its lines as the network sees them.
+
+    Args:
+        world: what it is about.
+        text: with OPEN and CLOSE around words that nothing says.
+        tokens: its lines, without those words and without the end.
+        rng: draws the values that are offered beside the wanted ones.
+
+    Raises:
+        RequestError: the sentence does not offer a token, or the lines make no valid request.
+    """
+    clean = re.sub(f"[{OPEN}{CLOSE}]", "", text)
+    numbers = {Token("value", value): place for place, value in enumerate(world.schema.values)}
+    wanted = list(dict.fromkeys(numbers[token] for token in tokens if token.kind == "value"))
+    offer = world.offering.offer(clean, world.offered(wanted, rng))
+    if len(offer.spots) >= MOST_WORDS:
+        raise RequestError("too long")
+    full = [*tokens, *_unplaced_lines(text, offer.spots), END]
+    written = Written(offer, places_of(full, offer))
+    grammar = Grammar(world.schema, [*KEYWORDS, *(choice.token for choice in offer.choices)])
+    state = grammar.first
+    for token in full:
+        if not getattr(grammar, f"may_{state.needs}")(state, token):
+            raise RequestError(f"{token} may not stand there")
+        state = grammar.step(state, token)
+    read_form(full, offer, world.schema)
+    return written
+
+
+def _unplaced_lines(text: str, spots: Sequence[tuple[int, int]]) -> list[Token]:
+    tokens: list[Token] = []
+    for found in re.finditer(f"{OPEN}([^{CLOSE}]*){CLOSE}", text):
+        removed = len(re.findall(f"[{OPEN}{CLOSE}]", text[: found.start()]))
+        start = found.start() - removed
+        end = start + len(found[1])
+        inside = [i for i, (a, b) in enumerate(spots) if a >= start and b <= end]
+        if inside:
+            tokens += [word("unplaced"), Token("spot", inside[0]), Token("spot", inside[-1])]
+    return tokens

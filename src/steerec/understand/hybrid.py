@@ -1,0 +1,87 @@
+"""Two readers and who is believed: patterns where they are sure and the model is not, else the model.
+
+The floor is exact on the plain English it was written for and does not know when it is elsewhere; the model
+knows how sure it is. Where both understand the same there is nothing to decide.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from steerec.control.request import Request
+from steerec.data.catalog import Catalog
+from steerec.errors import RequestError
+from steerec.items.vectors import installed_embedder
+from steerec.understand.keyword import KeywordReader, Reading
+from steerec.understand.model_reader import ModelReader
+
+DOUBT = 0.5
+"""Probability of the model's least sure token below which the floor is believed, if it left nothing unplaced;
+chosen on `tests/understand/development`."""
+
+
+class HybridReader:
+    """Reads with patterns and with a model, and returns one of the two readings."""
+
+    def __init__(self, floor: KeywordReader, model: ModelReader, *, doubt: float = DOUBT) -> None:
+        """Take two readers of one catalogue.
+
+        Args:
+            floor: keywords, patterns, neighbours.
+            model: a trained network under the grammar.
+            doubt: see `DOUBT`; 0 always believes the model, 1 the floor wherever it placed everything.
+        """
+        self.floor, self.model, self.doubt = floor, model, doubt
+
+    def read(self, sentence: str) -> tuple[Request, list[str]]:
+        """Return the request that a text makes, and the words that could not be placed; see `reading`."""
+        reading = self.reading(sentence)
+        return reading.request, reading.unplaced
+
+    def reading(self, sentence: str, *, count: int = 10) -> Reading:
+        """Return what a text is understood as.
+
+        Args:
+            sentence: one or more sentences.
+            count: length of the list where the text says none.
+
+        Raises:
+            RequestError: the text is longer than 20,000 characters, or both readers find that it asks for a
+                list of no or of more than 1,000 items.
+        """
+        try:
+            plain = self.floor.reading(sentence, count=count)
+        except RequestError:  # too long for both, or a count that the model may read otherwise
+            return self.model.reading(sentence, count=count)
+        try:
+            scored = self.model.scored(sentence, count=count)
+        except RequestError:
+            if plain.says_count:
+                return plain
+            raise
+        return plain if self.prefers_floor(plain, scored.least) else scored.reading
+
+    def prefers_floor(self, plain: Reading, least: float) -> bool:
+        """Whether the floor's reading is believed over the model's.
+
+        Args:
+            plain: the floor's.
+            least: probability of the model's least sure token.
+        """
+        return not plain.unplaced and not plain.is_empty and least < self.doubt
+
+
+def open_reader(catalog: Catalog, folder: Path | None) -> KeywordReader | HybridReader:
+    """Return the best reader there is for a catalogue: with a model where its folder is given.
+
+    Args:
+        catalog: N items.
+        folder: of a trained reader; None: keywords and patterns alone.
+
+    Raises:
+        DataError: the folder holds no reader.
+        SourceError: the model needs MiniLM, and it is not installed.
+    """
+    floor: Any = KeywordReader(catalog, installed_embedder())
+    return floor if folder is None else HybridReader(floor, ModelReader.from_pretrained(folder, catalog))
