@@ -17,7 +17,7 @@ export function ChatLine({ line, noun, waiting }: { line: Line; noun: string; wa
           <ul className="changes">
             {changes.map((change) => (
               <li key={change.sign + change.text} className={change.sign === "−" ? "change gone" : "change"}>
-                <span className="change-sign">{change.sign}</span> {change.text}
+                <span className="change-sign">{change.sign}</span> <span className="change-text">{change.text}</span>
               </li>
             ))}
           </ul>

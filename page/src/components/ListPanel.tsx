@@ -30,7 +30,7 @@ export function ListPanel({ session, actions, schema, who }: Props) {
       <div className="card-head">
         <h2>
           {shown === null ? "List" : `${shown.items.length} ${schema.noun}`}
-          {shown !== null && <Seal certificate={shown.certificate} />}
+          {shown !== null && problem === null && !session.stale && <Seal certificate={shown.certificate} />}
           {busy && <span className="spinner" aria-hidden="true" />}
         </h2>
         <div className="card-tools">
@@ -61,6 +61,7 @@ export function ListPanel({ session, actions, schema, who }: Props) {
           error={problem}
           request={request}
           noun={schema.noun}
+          hasList={shown !== null}
           canUndo={shown !== null && !same(request, session.good)}
           onEdit={actions.edit}
           onUndo={actions.undo}

@@ -8,6 +8,8 @@ interface Props {
   error: ServiceError;
   request: Request;
   noun: string;
+  /** Whether a list of an earlier request is still shown below. */
+  hasList: boolean;
   canUndo: boolean;
   onEdit: (request: Request) => void;
   onUndo: () => void;
@@ -15,7 +17,7 @@ interface Props {
 }
 
 /** What went wrong, in plain words, with the change that would work. */
-export function ProblemCard({ error, request, noun, canUndo, onEdit, onUndo, onAgain }: Props) {
+export function ProblemCard({ error, request, noun, hasList, canUndo, onEdit, onUndo, onAgain }: Props) {
   const titles = useTitles();
   const { failure } = error;
   const offer = failure.relaxation ? relaxed(request, failure.relaxation) : null;
@@ -27,10 +29,11 @@ export function ProblemCard({ error, request, noun, canUndo, onEdit, onUndo, onA
         <h3>{isRefusal ? "No list can do all of that" : "That did not work"}</h3>
         <p>{failure.message}</p>
         {!isRefusal && failure.advice !== "" && <p className="muted">{failure.advice}</p>}
+        {hasList && <p className="muted">The list below is that of the request before.</p>}
         <div className="problem-tools">
           {offer !== null && failure.relaxation && (
             <button type="button" className="button primary small" onClick={() => onEdit(offer)}>
-              Take {saidRelaxation(failure.relaxation, request, noun, titles)}
+              Take: {saidRelaxation(failure.relaxation, request, noun, titles)}
             </button>
           )}
           {canUndo && (

@@ -1,4 +1,6 @@
 import type { Reason, Request } from "../api/types";
+import { isCap } from "../request/request";
+import { rulesAll } from "../request/where";
 import { saidControl } from "../request/wording";
 import { useTitles } from "../state/titles";
 
@@ -7,7 +9,9 @@ export function ReasonText({ reason, request }: { reason: Reason; request: Reque
   const titles = useTitles();
   const served = reason.controls.flatMap((place) => {
     const control = request.controls[place];
-    return control === undefined ? [] : [saidControl(control, request.count, titles)];
+    // what every item must be is no reason for one of them
+    if (control === undefined || (!isCap(control) && rulesAll(control))) return [];
+    return [saidControl(control, request.count, titles)];
   });
   const names = reason.carriers.map((carrier) => carrier.title);
   return (

@@ -1,7 +1,7 @@
 import type { Change, Relaxation, Request } from "../api/types";
 import { boundsOf, lengthOf, withBounds } from "./bounds";
 import { isCap, withCount } from "./request";
-import { saidWhere, singular, type Titles } from "./wording";
+import { saidControl, saidWhere, singular, type Titles } from "./wording";
 
 /** The nearest request that can be satisfied, as the service offered it; null where it offered none. */
 export function relaxed(request: Request, relaxation: Relaxation): Request | null {
@@ -26,6 +26,8 @@ export function relaxed(request: Request, relaxation: Relaxation): Request | nul
 function saidChange(change: Change, request: Request, titles: Titles): string {
   const control = request.controls[change.control];
   if (!control) return "";
+  const free = change.bound === "lower" ? change.new <= 0 : change.new >= request.count;
+  if (free) return `without “${saidControl(control, request.count, titles)}”`;
   if (isCap(control)) return `${change.new} of one ${singular(control.each)} instead of ${change.old}`;
   const side = change.bound === "lower" ? "at least" : "at most";
   return `${side} ${change.new} ${saidWhere(control.where, titles)} instead of ${change.old}`;

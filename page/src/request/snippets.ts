@@ -10,26 +10,38 @@ interface Asked {
   model: string;
 }
 
-function curl({ origin, request, who }: Asked): string {
-  const body = JSON.stringify({ ...who, request: compact(request) }, null, 2).replaceAll("'", "'\\''");
-  const key = storedKey() === null ? "" : ` \\\n  -H "Authorization: Bearer $STEEREC_KEY"`;
-  return `curl -s ${origin}/v1/recommend \\\n  -H 'Content-Type: application/json'${key} \\\n  -d '${body}'`;
+interface Syntax {
+  word: (value: null | boolean) => string;
+  tab: string;
+  /** What stands behind the last part of a list that takes several lines. */
+  last: string;
 }
 
-/** JSON as Python writes it. */
-function python(value: unknown, indent = ""): string {
-  const deeper = `${indent}    `;
-  if (value === null) return "None";
-  if (typeof value === "boolean") return value ? "True" : "False";
+const JSON_SYNTAX: Syntax = { word: String, tab: "  ", last: "" };
+const PYTHON: Syntax = {
+  word: (value) => (value === null ? "None" : value ? "True" : "False"),
+  tab: "    ",
+  last: ",",
+};
+
+/** A value as JSON or Python writes it, short parts on one line. */
+function written(value: unknown, syntax: Syntax, indent = ""): string {
+  if (value === null || typeof value === "boolean") return syntax.word(value);
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value !== "object") return String(value);
-  const flat = JSON.stringify(value).length <= 70;
+  const deeper = indent + syntax.tab;
   const parts = Array.isArray(value)
-    ? value.map((one) => python(one, deeper))
-    : Object.entries(value).map(([key, one]) => `${JSON.stringify(key)}: ${python(one, deeper)}`);
+    ? value.map((one) => written(one, syntax, deeper))
+    : Object.entries(value).map(([key, one]) => `${JSON.stringify(key)}: ${written(one, syntax, deeper)}`);
   const [open, close] = Array.isArray(value) ? ["[", "]"] : ["{", "}"];
-  if (flat || parts.length === 0) return open + parts.join(", ") + close;
-  return `${open}\n${parts.map((part) => `${deeper}${part},`).join("\n")}\n${indent}${close}`;
+  if (JSON.stringify(value).length <= 70) return open + parts.join(", ") + close;
+  return `${open}\n${deeper}${parts.join(`,\n${deeper}`)}${syntax.last}\n${indent}${close}`;
+}
+
+function curl({ origin, request, who }: Asked): string {
+  const body = written({ ...who, request: compact(request) }, JSON_SYNTAX).replaceAll("'", "'\\''");
+  const key = storedKey() === null ? "" : ` \\\n  -H "Authorization: Bearer $STEEREC_KEY"`;
+  return `curl -s ${origin}/v1/recommend \\\n  -H 'Content-Type: application/json'${key} \\\n  -d '${body}'`;
 }
 
 function client({ origin, request, who }: Asked): string {
@@ -37,7 +49,7 @@ function client({ origin, request, who }: Asked): string {
   return [
     key === "" ? "import httpx" : "import os\n\nimport httpx",
     "",
-    `asked = ${python({ ...who, request: compact(request) })}`,
+    `asked = ${written({ ...who, request: compact(request) }, PYTHON)}`,
     `answer = httpx.post("${origin}/v1/recommend", json=asked${key}).raise_for_status().json()`,
     `for item in answer["items"]:`,
     `    print(item["title"])`,
@@ -51,7 +63,7 @@ function openai({ origin, request, who, model }: Asked): string {
     storedKey() === null ? "from openai import OpenAI" : "import os\n\nfrom openai import OpenAI",
     "",
     `client = OpenAI(base_url="${origin}/v1", api_key=${key})`,
-    `wanted = ${python({ ...who, request: compact(request) })}`,
+    `wanted = ${written({ ...who, request: compact(request) }, PYTHON)}`,
     `answer = client.chat.completions.create(`,
     `    model=${JSON.stringify(model)},`,
     `    messages=[{"role": "user", "content": "Please."}],`,

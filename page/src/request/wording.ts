@@ -1,7 +1,7 @@
 import type { Cap, Condition, Control, Request, Scalar, Where, Wish } from "../api/types";
 import { limitOf } from "./bounds";
 import { isCap } from "./request";
-import { LOGIC } from "./where";
+import { LOGIC, range, rulesAll } from "./where";
 
 /** Names of items by id, for requests that name items. */
 export type Titles = ReadonlyMap<string, string>;
@@ -85,7 +85,8 @@ export function saidPlace(control: Control): string {
 /** A control in a few words: "at least 5 Comedy". */
 export function saidControl(one: Control | Cap, count: number, titles: Titles = NONE): string {
   if (isCap(one)) return `at most ${limitOf(one, count)} of one ${singular(one.each)}`;
-  return `${saidBounds(one)} ${saidWhere(one.where, titles)}${saidPlace(one)}`;
+  const what = saidWhere(one.where, titles) + saidPlace(one);
+  return rulesAll(one) && range(one.where) !== null ? what : `${saidBounds(one)} ${what}`;
 }
 
 export function saidWish(wish: Wish, titles: Titles = NONE): string {

@@ -131,7 +131,7 @@ function reduce(session: Session, action: Action): Session {
         problem: action.error,
         request: action.request ?? session.request,
         lines: withLast(session.lines, {
-          error: action.error.message,
+          error: action.error.failure.type === "infeasible_request" ? REFUSED : action.error.message,
           ...(action.request ? { after: action.request } : {}),
         }),
       };
@@ -156,6 +156,7 @@ export interface Actions {
 }
 
 const SETTLES_MS = 250;
+const REFUSED = "No list can do all of that.";
 
 /** The conversation about one standing request, with its newest list. */
 export function useSession(

@@ -53,6 +53,7 @@ export function Compare({ schema, session, actions, person, peopleHref }: Props)
           error={found.problem}
           request={request}
           noun={schema.noun}
+          hasList={columns.length > 0}
           canUndo={session.shown !== null && session.problem !== null}
           onEdit={actions.edit}
           onUndo={actions.undo}
