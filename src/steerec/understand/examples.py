@@ -39,7 +39,7 @@ _CLAUSES = {
 }  # fmt: skip
 _HEADS = {
     "ask": 26, "ask_loose": 20, "ask_one": 3, "ask_plain": 24, "ask_nothing": 8, "split": 5, "split3": 1,
-    "split_count": 2, "split_half": 3, "split_rest": 3, "halves": 1, "correct_count": 1, "correct_set": 1,
+    "split_count": 2, "split_half": 3, "split_rest": 3, "halves": 1, "correct_count": 2, "correct_set": 2,
     "none": 16,
 }  # fmt: skip
 _COUNTS = (2, 3, 3, 4, 5, 5, 5, 6, 7, 8, 8, 10, 10, 10, 12, 12, 15, 20, 25, 30, 50, 100)

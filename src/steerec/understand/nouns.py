@@ -251,12 +251,14 @@ class NounMaker:
         speech = book[self.world.spoken[column]]
         speech = book[speech["like"]] if "like" in speech else speech
         if self.language != "en":
-            return self._foreign_range(column)
+            dated = self.world.spoken[column] in ("year", "date")
+            return self._foreign_range(column) if dated else self.value()
         if self.rng.random() < 0.1:
             speech = book["number"]
         signs = [sign for sign in speech if sign != "step"]
         if "span" in speech:
-            signs += ["span", "span", "span", "pre_span", "pre_span", ">", "<", ">=", "in"]
+            signs += ["span", "span", "span", "pre_span", "pre_span"]
+        signs += [sign for sign in (">", "<", ">=", "<=", "in") if sign in speech] * 2
         sign = self.pick(signs)
         template = self.pick(speech[sign])
         low, high = self._points(column, speech["step"] if speech is not book["number"] else None)
