@@ -106,9 +106,10 @@ def _kinds(report: dict[str, Any]) -> list[Table]:
 
 
 def _confusion(row: dict[str, Any]) -> Table:
-    table = Table(header_style="bold", pad_edge=False, title=f"{row['reader']}: controls read otherwise")
-    for heading in ("meant", "read", "times"):
-        table.add_column(heading, justify="right" if heading == "times" else "left")
+    table = Table(header_style="bold", pad_edge=False)
+    table.add_column("control meant")
+    table.add_column(f"read by {row['reader']}")
+    table.add_column("times", justify="right")
     for entry in row["confusion"][:_MOST_CONFUSIONS]:
         table.add_row(entry["meant"], entry["read"], str(entry["times"]))
     return table

@@ -43,7 +43,7 @@ class ReaderTrainingConfig(Config):
 
     network: ReaderConfig = ReaderConfig()
     training: TrainingConfig = TrainingConfig(
-        max_steps=1300,
+        max_steps=1600,
         learning_rate=3e-4,
         adam_beta2=0.98,
         weight_decay=0.01,
@@ -51,7 +51,7 @@ class ReaderTrainingConfig(Config):
         lr_scheduler_type="linear",
         bf16=True,
         logging_steps=25,
-        eval_steps=260,
+        eval_steps=400,
         save_steps=100,
     )
     batch_size: pydantic.PositiveInt = 64
