@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useState } from "react";
-import { asServiceError, isAbort, type ServiceError } from "./api/client";
+import { asServiceError, isAbort, whenRefused, type ServiceError } from "./api/client";
 import { forgetKey, storedKey } from "./api/key";
 import { getSchema } from "./api/routes";
 import type { Schema } from "./api/types";
@@ -17,15 +17,17 @@ export function App() {
       (thrown: unknown) => {
         if (isAbort(thrown)) return;
         const error = asServiceError(thrown);
-        if (error.status !== 401) {
-          setDoor({ state: "failed", error });
-          return;
-        }
-        const refused = storedKey() !== null;
-        forgetKey();
-        setDoor({ state: "key", refused });
+        if (error.status !== 401) setDoor({ state: "failed", error });
       },
     );
+  }, []);
+  useEffect(() => {
+    whenRefused(() => {
+      const refused = storedKey() !== null;
+      forgetKey();
+      setDoor({ state: "key", refused });
+    });
+    return () => whenRefused(null);
   }, []);
   useEffect(() => {
     const controller = new AbortController();
@@ -33,7 +35,7 @@ export function App() {
     return () => controller.abort();
   }, [open]);
 
-  if (door.state === "open") return <Workplace schema={door.schema} />;
+  if (door.state === "open") return <Workplace schema={door.schema} onNewCatalogue={() => open()} />;
   if (door.state === "key") return <KeyForm refused={door.refused} onKey={() => open()} />;
   if (door.state === "failed") {
     return (

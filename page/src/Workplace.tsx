@@ -2,7 +2,7 @@ import { useEffect, useMemo, useState } from "react";
 import type { Request, Schema } from "./api/types";
 import { Header } from "./components/Header";
 import { Shortcuts } from "./components/Shortcuts";
-import { same, EMPTY } from "./request/request";
+import { compact, EMPTY, same } from "./request/request";
 import { readAddress, writeAddress, type Address, type View } from "./state/address";
 import { useKeyboard } from "./state/keyboard";
 import { usePerson } from "./state/person";
@@ -14,8 +14,14 @@ import { People } from "./views/People";
 import { Dashboard } from "./views/Dashboard";
 import { Recommend } from "./views/Recommend";
 
+interface Props {
+  schema: Schema;
+  /** Called when a list came from another state of the catalogue than `schema` tells of. */
+  onNewCatalogue: () => void;
+}
+
 /** Everything behind the door: one person, one standing request, and views of them. */
-export function Workplace({ schema }: { schema: Schema }) {
+export function Workplace({ schema, onNewCatalogue }: Props) {
   const [start] = useState(() => readAddress(window.location.hash));
   const [view, setView] = useState<View>(start.view);
   const [helping, setHelping] = useState(false);
@@ -37,10 +43,21 @@ export function Workplace({ schema }: { schema: Schema }) {
     window.history.replaceState(null, "", here === "#" ? window.location.pathname : here);
   }, [here]);
   useEffect(() => {
-    const onHash = () => setView(readAddress(window.location.hash).view);
+    const onHash = () => {
+      const next = readAddress(window.location.hash);
+      setView(next.view);
+      if (next.userId !== address.userId || !same(next.history, address.history)) person.choose(next.userId, next.history);
+      const wanted = next.request ?? EMPTY;
+      if (!same(compact(wanted), compact(session.request))) actions.edit(wanted);
+    };
     window.addEventListener("hashchange", onHash);
     return () => window.removeEventListener("hashchange", onHash);
-  }, []);
+  });
+  const version = session.shown?.catalogueVersion;
+  useEffect(() => {
+    if (version !== undefined && version !== schema.catalogue_version) onNewCatalogue();
+    // once for each version that comes
+  }, [version]);
   const tryOut = (userId: string, request: Request) => {
     person.choose(userId);
     actions.edit({ ...EMPTY, ...request });

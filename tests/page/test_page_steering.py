@@ -224,6 +224,20 @@ def test_the_address_holds_the_request_and_the_user(
     assert "u17" in other.locator(".person-button").inner_text()
 
 
+def test_another_address_in_the_same_tab_is_followed_and_left_again(page: Any) -> None:
+    first = titles(page)
+    wanted = {"count": 4, "controls": [{"where": {"categories": "Comedy"}, "at_least": "all"}]}
+    page.evaluate("hash => { location.hash = hash }", f"user=u18&request={quote(json.dumps(wanted))}")
+    page.locator(".chip-text", has_text="only Comedy").wait_for()
+    settled(page)
+    assert len(titles(page)) == 4
+    assert "u18" in page.locator(".person-button").inner_text()
+    page.go_back()
+    page.locator(".chip-text", has_text="only Comedy").wait_for(state="detached")
+    settled(page)
+    assert titles(page) == first
+
+
 def test_bounds_on_the_page_are_those_of_the_service(
     serve: Callable[..., str], open_page: Callable[..., Any]
 ) -> None:

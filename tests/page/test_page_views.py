@@ -172,6 +172,9 @@ def test_a_key_is_asked_for_and_kept_in_the_tab_only(
     assert "sesame" not in snippet
     page.reload()
     page.locator(".row").first.wait_for()
+    page.evaluate("sessionStorage.setItem('steerec.key', 'withdrawn')")
+    page.get_by_role("button", name=re.compile("^Drama: not ruled")).click()
+    page.get_by_label("API key").wait_for()
 
 
 def test_everything_is_done_by_keys(page: Any, tmp_path: Path) -> None:

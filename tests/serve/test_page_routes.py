@@ -14,9 +14,13 @@ import pytest
 
 from steerec.artifacts import write_json
 from steerec.control.certificate import Certificate, verify
+from steerec.control.request import Request
 from steerec.data.split import Split
+from steerec.llm.tiny import build_tiny
+from steerec.recommend.floor import Floor
 from steerec.serve.engine import Recommender
 from steerec.serve.http.keys import hash_key
+from tiny_shelf import PHRASINGS, tiny_shape
 
 live = pytest.importorskip(
     "live_service", reason='the service is not installed: pip install "steerec[serve]"'
@@ -146,6 +150,34 @@ def test_a_comparison_refuses_what_no_list_satisfies(ask: Ask) -> None:
     (answer,) = ask(("POST", "/v1/compare", {"request": IMPOSSIBLE}))
     assert answer.status_code == 422
     assert answer.json()["error"]["relaxation"]["changes"]
+
+
+def test_an_aligned_run_shows_the_model_as_it_was_before(
+    split: Split, teacher: Floor, run_folder: Path, tmp_path: Path
+) -> None:
+    before, after = (
+        build_tiny(split.catalog, PHRASINGS, tiny_shape(context_length=512, seed=seed)) for seed in (1, 2)
+    )
+    run = tmp_path / "aligned"
+    before.save_pretrained(run / "sft" / "model")
+    write_json(run / "serving.json", {"language_model": "align/model"})
+
+    async def speak() -> Any:
+        service = live.make_service(Recommender(split.catalog, teacher, after), run, tmp_path / "state")
+        async with live.client_of(service) as client:
+            body = {"history": [split.catalog.item_ids[0]], "request": HALF}
+            compared = await client.post("/v1/compare", json=body)
+            return compared.json(), (await client.post("/v1/recommend", json=body)).json()
+
+    compared, served = live.run(speak())
+    columns = {one["kind"]: [item["item_id"] for item in one["items"]] for one in compared["columns"]}
+    assert list(columns) == ["popularity", "teacher", "before", "served"]
+    assert columns["served"] == [item["item_id"] for item in served["items"]]
+    alone = Recommender(split.catalog, teacher, before)
+    again = alone.recommend([split.catalog.item_ids[0]], Request.from_json(json.dumps(HALF)))
+    assert columns["before"] == [item.item_id for item in again.items]
+    assert columns["before"] != columns["served"]
+    assert not (tmp_path / "state" / "serve.lists.jsonl").read_text().count("\n") > 1
 
 
 def test_reasons_of_a_list_are_those_it_would_have_come_with(talk: Ask, split: Split) -> None:

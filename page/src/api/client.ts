@@ -13,6 +13,13 @@ export class ServiceError extends Error {
   }
 }
 
+let onRefused: (() => void) | null = null;
+
+/** Say what is to be done when the service refuses the key. */
+export function whenRefused(action: (() => void) | null): void {
+  onRefused = action;
+}
+
 interface Options {
   method?: "GET" | "POST" | "PUT" | "DELETE";
   body?: unknown;
@@ -44,6 +51,7 @@ export async function ask<T>(path: string, options: Options = {}): Promise<T> {
   if (answer.status === 204) return undefined as T;
   const record: unknown = await answer.json().catch(() => null);
   if (answer.ok) return record as T;
+  if (answer.status === 401) onRefused?.();
   const failure = (record as { error?: Failure } | null)?.error;
   throw new ServiceError(answer.status, failure ?? unreachable(`The service answered ${answer.status}.`));
 }

@@ -6,6 +6,7 @@ interface Props {
   children: ReactNode;
 }
 
+const MARGIN = 12;
 const FOCUSABLE = "input, select, button, a[href], textarea";
 
 /** A small panel under what opened it; Escape or a click elsewhere closes it and the focus goes back. */
@@ -15,6 +16,8 @@ export function Popover({ label, onClose, children }: Props) {
   close.current = onClose;
   useEffect(() => {
     const opener = document.activeElement instanceof HTMLElement ? document.activeElement : null;
+    const over = (box.current?.getBoundingClientRect().right ?? 0) - document.documentElement.clientWidth + MARGIN;
+    if (over > 0) box.current?.style.setProperty("translate", `${-over}px`);
     box.current?.querySelector<HTMLElement>(FOCUSABLE)?.focus();
     const onKey = (event: KeyboardEvent) => {
       if (event.key !== "Escape") return;

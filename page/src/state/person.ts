@@ -13,7 +13,8 @@ export interface Person {
   who: Who;
   loading: boolean;
   problem: ServiceError | null;
-  choose: (userId: string | null) => void;
+  /** Turn to a stored user, or to nobody; with ids, to a history that is edited. */
+  choose: (userId: string | null, history?: string[] | null) => void;
   edit: (history: HistoryItem[]) => void;
   revert: () => void;
   save: (userId: string) => Promise<void>;
@@ -38,6 +39,7 @@ export function usePerson(firstUser: string | null, firstHistory: string[] | nul
   const [loadedFor, setLoadedFor] = useState<string | null | undefined>(undefined);
   const [problem, setProblem] = useState<ServiceError | null>(null);
   const pending = useRef(firstHistory);
+  const [round, setRound] = useState(0);
 
   useEffect(() => {
     const wanted = pending.current;
@@ -58,12 +60,14 @@ export function usePerson(firstUser: string | null, firstHistory: string[] | nul
         if (!controller.signal.aborted) setLoadedFor(userId);
       });
     return () => controller.abort();
-  }, [userId]);
+  }, [userId, round]);
 
-  const choose = useCallback((next: string | null) => {
-    setEdited(null);
+  const choose = useCallback((next: string | null, history: string[] | null = null) => {
+    pending.current = history;
+    setEdited(history?.map((id) => ({ item_id: id, title: null })) ?? null);
     setStored([]);
     setUserId(next);
+    setRound((number) => number + 1);
   }, []);
 
   const save = useCallback(

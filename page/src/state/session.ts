@@ -135,8 +135,12 @@ function reduce(session: Session, action: Action): Session {
           ...(action.request ? { after: action.request } : {}),
         }),
       };
-    case "cancel":
-      return { ...session, busy: false, stale: !same(session.request, session.good) };
+    case "cancel": {
+      const last = session.lines[session.lines.length - 1];
+      const isOpen = last?.kind === "said" && last.after === null && last.reply === null;
+      const lines = isOpen ? withLast(session.lines, { error: "Cancelled." }) : session.lines;
+      return { ...session, lines, busy: false, stale: !same(session.request, session.good) };
+    }
     case "thumb":
       return { ...session, thumbs: { ...session.thumbs, [action.itemId]: action.thumb } };
     case "begin":

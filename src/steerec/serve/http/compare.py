@@ -52,8 +52,8 @@ class ModelBefore:
             folder: of the run.
         """
         self._folder = folder
-        self._loaded: tuple[ServedRecommender, ServedRecommender] | None = None
-        """The engine that serves, and the one made beside it."""
+        self._loaded: tuple[LanguageModel, LanguageModel] | None = None
+        """The model that serves, and the one before it; a run that is loaded again has other ones."""
 
     @property
     def exists(self) -> bool:
@@ -64,19 +64,19 @@ class ModelBefore:
         return served is not None and Path(served) != _BEFORE
 
     def engine(self, served: ServedRecommender) -> ServedRecommender:
-        """Return the engine that is served with the earlier model in the place of its own."""
-        if self._loaded is None or self._loaded[0] is not served:
-            earlier = ServedRecommender(
-                served.catalog,
-                served.teacher,
-                LanguageModel.from_pretrained(self._folder / _BEFORE),
-                weight=served.weight,
-                first_place=served.first_place,
-                beam=served.beam,
-                folder=served.folder,
-            )
-            self._loaded = served, earlier
-        return self._loaded[1]
+        """Return the engine that is served, with the earlier model in the place of its own."""
+        assert served.lm is not None
+        if self._loaded is None or self._loaded[0] is not served.lm:
+            self._loaded = served.lm, LanguageModel.from_pretrained(self._folder / _BEFORE)
+        return ServedRecommender(
+            served.catalog,
+            served.teacher,
+            self._loaded[1],
+            weight=served.weight,
+            first_place=served.first_place,
+            beam=served.beam,
+            folder=served.folder,
+        )
 
 
 def compare(
