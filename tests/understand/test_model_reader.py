@@ -25,6 +25,8 @@ from steerec.understand import training
 from steerec.understand.batches import TextVectors, places_of
 from steerec.understand.choices import KEYWORDS
 from steerec.understand.drawing import write_example
+from steerec.understand.form import left_out
+from steerec.understand.form_search import LEFT_OUT, write_form
 from steerec.understand.hybrid import HybridReader
 from steerec.understand.keyword import KeywordReader, Reading
 from steerec.understand.line_form import END
@@ -79,6 +81,17 @@ def test_nothing_that_is_spelled_gets_lost(untrained: ModelReader) -> None:
     said = reading.request.to_json() + json.dumps(reading.unplaced)
     assert "1994" in said
     assert "Heat" in said
+
+
+def test_a_wider_beam_finds_forms_that_are_at_least_as_likely(untrained: ModelReader) -> None:
+    offer = untrained._offer("ten comedies, no horror")
+    parts = (untrained._network, untrained._batcher, untrained.schema, offer)
+    greedy = write_form(*parts, beam=1)
+    assert write_form(*parts, beam=1) == greedy
+    wide = write_form(*parts, beam=8)
+    missing = [LEFT_OUT * len(left_out(form.tokens, offer)) for form in (greedy, wide)]
+    assert wide.log_probability - missing[1] >= greedy.log_probability - missing[0]
+    assert 0 < greedy.least <= 1
 
 
 def test_a_long_text_is_refused_and_what_is_not_read_stays_unplaced(untrained: ModelReader) -> None:
@@ -192,7 +205,9 @@ class _Fixed:
         return self._reading
 
     def scored(self, sentence: str, *, count: int = 10) -> SimpleNamespace:
-        return SimpleNamespace(reading=self.reading(sentence, count=count), least=self._least)
+        return SimpleNamespace(
+            reading=self.reading(sentence, count=count), form=SimpleNamespace(least=self._least)
+        )
 
 
 @pytest.mark.parametrize(

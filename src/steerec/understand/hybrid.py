@@ -60,7 +60,7 @@ class HybridReader:
             if plain.says_count:
                 return plain
             raise
-        return plain if self.prefers_floor(plain, scored.least) else scored.reading
+        return plain if self.prefers_floor(plain, scored.form.least) else scored.reading
 
     def prefers_floor(self, plain: Reading, least: float) -> bool:
         """Whether the floor's reading is believed over the model's.

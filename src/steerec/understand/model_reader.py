@@ -8,25 +8,22 @@ Legend: V values of the catalogue, P pieces of a sentence, C choices, D width.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from steerec.control.request import Request
 from steerec.data.catalog import Catalog
 from steerec.errors import RequestError, SourceError
 from steerec.items.vectors import installed_embedder
-from steerec.understand.batches import Batcher, Embed, TextVectors, Written
-from steerec.understand.choices import KEYWORDS, Offer, Offering
+from steerec.understand.batches import Batcher, Embed, TextVectors
+from steerec.understand.choices import Offer, Offering
 from steerec.understand.form import left_out, read_form
-from steerec.understand.grammar import Grammar
+from steerec.understand.form_search import Form, write_form
 from steerec.understand.keyword import Reading
-from steerec.understand.line_form import Token
-from steerec.understand.network import Memory, ReaderNetwork
+from steerec.understand.network import ReaderNetwork
 from steerec.understand.schema import Schema
 from steerec.understand.text import normalise
 from steerec.understand.training import load_network
@@ -40,14 +37,10 @@ _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
 
 
 class Scored(NamedTuple):
-    """A reading and how sure the model is of it."""
+    """A reading and the form that it was read from, which knows how sure the model is."""
 
     reading: Reading
-    tokens: tuple[Token, ...]
-    log_probability: float
-    """Nats, of the whole form under the grammar."""
-    least: float
-    """Probability of its least sure token."""
+    form: Form
 
 
 class ModelReader:
@@ -113,12 +106,11 @@ class ModelReader:
                 "Shorten it, or send the request as JSON."
             )
         offer = self._offer(sentence)
-        tokens, chances = self.write(offer, count=count)
-        lines = read_form(tokens, offer, self.schema, count=count)
+        form = write_form(self._network, self._batcher, self.schema, offer, count=count)
+        lines = read_form(form.tokens, offer, self.schema, count=count)
         rest = _behind(sentence, offer.sentence)
-        unplaced = list(dict.fromkeys([*lines.unplaced, *left_out(tokens, offer), *rest]))
-        reading = Reading(lines.request, unplaced, lines.says_count)
-        return Scored(reading, tuple(tokens), float(np.log(chances).sum()), float(min(chances, default=1.0)))
+        unplaced = list(dict.fromkeys([*lines.unplaced, *left_out(form.tokens, offer), *rest]))
+        return Scored(Reading(lines.request, unplaced, lines.says_count), form)
 
     def _offer(self, sentence: str) -> Offer:
         if len(self._values) <= FEW_VALUES:
@@ -145,39 +137,6 @@ class ModelReader:
         if not hasattr(self, "_stacked"):
             self._stacked = np.stack([self._vectors[value] for value in self._values])
         return self._stacked
-
-    @torch.inference_mode()
-    def write(self, offer: Offer, *, count: int = 10) -> tuple[list[Token], list[float]]:
-        """Return the greedy form about a sentence and the probability of each of its decisions.
-
-        Where the grammar leaves one token, it is written without asking the network.
-        """
-        choices = [*KEYWORDS, *(choice.token for choice in offer.choices)]
-        grammar = Grammar(self.schema, choices, count=count, any_count=True)
-        memory = self._network.encode(self._batcher.batch([Written(offer)]))
-        state, places, chances = grammar.first, list[int](), list[float]()
-        while state.needs != "nothing":
-            may = grammar.may_follow(state)
-            allowed = np.flatnonzero(may)
-            place = int(allowed[0])
-            if len(allowed) > 1:
-                place, chance = self._decide(
-                    memory, places, may, len(places) >= self._network.config.max_steps - 1
-                )
-                chances.append(chance)
-            places.append(place)
-            state = grammar.step(state, choices[place])
-        return [choices[place] for place in places], chances
-
-    def _decide(
-        self, memory: Memory, places: Sequence[int], may: NDArray[np.bool_], long: bool
-    ) -> tuple[int, float]:
-        """Return the likeliest place that may follow and its probability among them."""
-        written = list(places[-8:]) if long else list(places)  # far beyond what is ever said
-        scores = self._network.decode(memory, torch.tensor([written], dtype=torch.int64))[0, -1, : len(may)]
-        chances = scores.masked_fill(~torch.from_numpy(may), float("-inf")).softmax(-1)
-        place = int(chances.argmax())
-        return place, float(chances[place])
 
 
 def _behind(sentence: str, read: str) -> list[str]:
