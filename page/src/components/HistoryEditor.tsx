@@ -1,5 +1,6 @@
 import { useState } from "react";
 import type { HistoryItem } from "../api/types";
+import { saidFailure } from "../request/failure";
 import type { Person } from "../state/person";
 import { Icon } from "./Icon";
 import { ItemSearch } from "./ItemSearch";
@@ -17,6 +18,7 @@ export function HistoryEditor({ person, noun }: Props) {
   const [all, setAll] = useState(false);
   const { history } = person;
   const newest = [...history].reverse();
+  const problem = person.problem === null ? null : saidFailure(person.problem.failure);
   const shown = all ? newest : newest.slice(0, FEW);
   const edit = (reversed: HistoryItem[]) => person.edit([...reversed].reverse());
   const move = (place: number, by: number) => {
@@ -38,9 +40,9 @@ export function HistoryEditor({ person, noun }: Props) {
       <div className="history-tools">
         <ItemSearch noun={noun} onAdd={(item) => edit([item, ...newest])} />
         {person.edited !== null && <SaveHistory key={person.userId} person={person} />}
-        {person.problem !== null && (
+        {problem !== null && (
           <p className="field-error" role="alert">
-            {person.problem.message} {person.problem.failure.advice}
+            {problem.message} {problem.advice}
           </p>
         )}
       </div>

@@ -1,5 +1,6 @@
 import type { ServiceError } from "../api/client";
 import type { Request } from "../api/types";
+import { saidFailure } from "../request/failure";
 import { relaxed, saidRelaxation } from "../request/relax";
 import { useTitles } from "../state/titles";
 import { Icon } from "./Icon";
@@ -21,14 +22,15 @@ export function ProblemCard({ error, request, noun, hasList, canUndo, onEdit, on
   const titles = useTitles();
   const { failure } = error;
   const offer = failure.relaxation ? relaxed(request, failure.relaxation) : null;
+  const said = saidFailure(failure);
   const isRefusal = failure.type === "infeasible_request";
   return (
     <div className="problem" role="alert">
       <Icon name="alert" />
       <div className="problem-main">
-        <h3>{isRefusal ? "No list can do all of that" : "That did not work"}</h3>
-        <p>{failure.message}</p>
-        {!isRefusal && failure.advice !== "" && <p className="muted">{failure.advice}</p>}
+        <h3>{said.title}</h3>
+        <p>{said.message}</p>
+        {said.advice !== "" && <p className="muted">{said.advice}</p>}
         {hasList && <p className="muted">The list below is that of the request before.</p>}
         <div className="problem-tools">
           {offer !== null && failure.relaxation && (

@@ -42,6 +42,7 @@ export function Recommend({ schema, session, actions, person, peopleHref }: Prop
             Controls
           </h2>
           <span className="hint">read from the catalogue</span>
+          <Icon name="chevron" />
         </summary>
         <ControlPanel schema={schema} request={session.request} onEdit={actions.edit} />
       </details>
