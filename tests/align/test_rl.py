@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,11 @@ from steerec.align.credit import Judged
 from steerec.align.critic import ActorCritic, CriticConfig
 from steerec.align.objectives import Objective
 from steerec.align.policy import lay_out
-from steerec.align.rewards.judge import Judge
 from steerec.align.rl import reinforce, rl_step, warn_if_hopeless
 from steerec.align.rl_batches import RlBatches
 from steerec.align.rl_config import RlConfig
 from steerec.align.rollouts import Ask, Rollout, read_asks, roll_constrained
-from steerec.control.forms import at_least
 from steerec.control.request import Request
-from steerec.errors import ConfigError
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.packing import hidden_states
 from steerec.loop import TrainingConfig
@@ -82,33 +78,6 @@ def test_what_is_rewarded_becomes_likely(kind: str, free_share: float, tmp_path:
     for part in ("free",) * (free_share > 0) + ("constrained",) * (free_share < 1):
         hits = course(tmp_path, f"{part}_hit")
         assert np.mean(hits[-5:]) > np.mean(hits[:3]) + 0.15, (part, hits)
-
-
-def test_free_lists_can_be_those_with_a_control_only() -> None:
-    lm, plain = make()
-    controlled = [
-        replace(ask, request=Request(count=2, controls=[at_least(1, "Drama")])) for ask in plain[:2]
-    ]
-    heard: dict[str, list[Ask]] = {"free": [], "constrained": []}
-
-    def hears(kind: str) -> Judge:
-        def judge(asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]]) -> list[list[Judged]]:
-            heard[kind] += asks
-            return equal(asks, groups)
-
-        return judge
-
-    settings = config(free_asks="controlled", training={"gradient_accumulation_steps": 2})
-    judges = {"free": hears("free"), "constrained": hears("constrained")}
-    batches = RlBatches(lm, [*plain, *controlled], settings, **judges)
-    for step in range(3):
-        for micro in range(2):
-            batches(step, micro)
-    assert {id(ask) for ask in heard["free"]} == {id(ask) for ask in controlled}
-    assert [heard["free"].count(ask) for ask in controlled] == [3, 3], "each once an epoch"
-    assert any(ask in plain for ask in heard["constrained"])
-    with pytest.raises(ConfigError, match="no row has a control"):
-        RlBatches(lm, plain, settings, **judges)
 
 
 def test_ppo_learns_and_so_does_its_value_head(tmp_path: Path) -> None:

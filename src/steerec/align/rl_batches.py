@@ -25,7 +25,6 @@ from steerec.align.policy import Decisions, lay_out, say
 from steerec.align.rewards.judge import AskedScores, Judge
 from steerec.align.rl_config import RlConfig
 from steerec.align.rollouts import Ask, Rollout, roll_constrained, roll_free, roll_unique
-from steerec.errors import ConfigError
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.packing import hidden_states
 from steerec.seeding import derive_seed, shuffled
@@ -85,9 +84,6 @@ class RlBatches:
             assert scores is not None
         self.scores = scores
         self.lm, self.asks, self.config = lm, asks, config
-        self.controlled = [ask for ask in asks if ask.request.controls]
-        if config.free_asks == "controlled" and not self.controlled:
-            raise ConfigError('free_asks is "controlled", and no row has a control: set it to "all".')
         self.actor, self.reference = actor, reference
         self.free, self.constrained = free, constrained
         self.micro_batches = config.training.gradient_accumulation_steps
@@ -106,10 +102,6 @@ class RlBatches:
         first = number * config.prompts_per_step + micro * size
         asks = shuffled(self.asks, first, size, config.training.seed, STAGE, "order")
         split = round(config.free_share * size)
-        if config.free_asks == "controlled":
-            start = (number * self.micro_batches + micro) * split
-            order = config.training.seed, STAGE, "controlled"
-            asks = [*shuffled(self.controlled, start, split, *order), *asks[split:]]
         options: dict[str, Any] = {
             "samples": config.samples,
             "temperature": config.temperature,

@@ -41,9 +41,6 @@ class RlConfig(Config):
     """Lists per prompt."""
     free_share: float = pydantic.Field(0.5, ge=0, le=1)
     """Share of the prompts that are answered freely; the others under their request."""
-    free_asks: Literal["all", "controlled"] = "all"
-    """What is answered freely: everything, or requests with a control only. Plain lists obey anyway, so their
-    groups mostly have no difference to learn from."""
     temperature: pydantic.PositiveFloat = 1.0
     """Of the sampling. The policy is the distribution that was sampled from."""
     advantage: Literal["grouped", "leave_one_out", "greedy"] = "grouped"
