@@ -53,6 +53,10 @@ export function Workplace({ schema, onNewCatalogue }: Props) {
     window.addEventListener("hashchange", onHash);
     return () => window.removeEventListener("hashchange", onHash);
   });
+  const model = session.shown?.model;
+  useEffect(() => {
+    document.title = model === undefined ? "steerec" : `${model} · steerec`;
+  }, [model]);
   const version = session.shown?.catalogueVersion;
   useEffect(() => {
     if (version !== undefined && version !== schema.catalogue_version) onNewCatalogue();

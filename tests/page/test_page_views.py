@@ -140,6 +140,7 @@ def test_the_dashboard_shows_report_curves_and_failures(
     rows = page.locator("section[aria-label=Results] tbody tr").all_inner_texts()
     assert [row.split()[1] for row in rows] == ["popularity", "floor"]
     assert "0.250" in rows[0]
+    assert "–" in rows[0]
     assert page.get_by_role("img", name="loss: from 3.00 to 2.00 in 2 points").is_visible()
     assert page.locator(".frontier .dot").count() == 2
     assert "1 of 3 requests not obeyed" in page.locator(".failures-note").inner_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -248,6 +249,7 @@ def test_a_run_shows_its_report_its_curves_and_its_failures(
     record = run.json()
     assert record["facts"]["dataset"] == "toy"
     assert record["rows"][0]["metrics"]["ndcg@10"]["mean"] == 0.25
+    assert record["rows"][0]["metrics"]["hr@10"]["mean"] is None
     curves = {(one["stage"], one["metric"]): one["points"] for one in record["curves"]}
     assert curves["sft", "loss"] == [[0, 3.0], [10, 2.0]]
     assert len(curves["recommend/sasrec-0", "loss"]) == 400
@@ -271,7 +273,9 @@ def evaluated_run(run_folder: Path, split: Split, folder: Path) -> Path:
     split.save(folder / "data")
     (folder / "serving.json").write_text((run_folder / "serving.json").read_text())
     number = {"low": 0.2, "high": 0.3, "n": 40}
+    nothing = {"mean": math.nan, "low": math.nan, "high": math.nan, "n": 0}
     metrics = {"ndcg@10": {"mean": 0.25, **number}, "control_satisfaction@k": {"mean": 0.5, **number}}
+    metrics["hr@10"] = nothing  # how a report says that there was nothing to take a mean of
     facts = {
         "dataset": "toy",
         "split": "leave_last_out",

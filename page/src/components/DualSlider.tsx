@@ -4,6 +4,7 @@ interface Props {
   label: string;
   least: number;
   greatest: number;
+  step?: number;
   lower: number;
   upper: number;
   onChange: (lower: number, upper: number) => void;
@@ -11,7 +12,7 @@ interface Props {
 }
 
 /** One track, two thumbs: the least and the most. Each is a plain slider for the keyboard. */
-export function DualSlider({ label, least, greatest, lower, upper, onChange, names }: Props) {
+export function DualSlider({ label, least, greatest, step = 1, lower, upper, onChange, names }: Props) {
   const id = useId();
   const [lowName, highName] = names ?? ["at least", "at most"];
   const share = (value: number) => (greatest === least ? 0 : (100 * (value - least)) / (greatest - least));
@@ -26,7 +27,7 @@ export function DualSlider({ label, least, greatest, lower, upper, onChange, nam
         type="range"
         min={least}
         max={greatest}
-        step={1}
+        step={step}
         value={low}
         className={low > least + (greatest - least) / 2 ? "dual-input on-top" : "dual-input"}
         aria-label={`${label}: ${lowName}`}
@@ -37,7 +38,7 @@ export function DualSlider({ label, least, greatest, lower, upper, onChange, nam
         type="range"
         min={least}
         max={greatest}
-        step={1}
+        step={step}
         value={high}
         className="dual-input"
         aria-label={`${label}: ${highName}`}

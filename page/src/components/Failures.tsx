@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { getFailures } from "../api/routes";
 import type { ReportRow, Request } from "../api/types";
-import { OBEDIENCE, percent } from "../request/results";
+import { metricOf, OBEDIENCE, percent } from "../request/results";
 import { useFetched } from "../state/fetched";
 
 interface Props {
@@ -11,7 +11,7 @@ interface Props {
 
 /** Requests of the evaluation that a row did not obey; each can be tried out on the served model. */
 export function Failures({ rows, onTry }: Props) {
-  const able = rows.filter((row) => (row.metrics[OBEDIENCE]?.mean ?? 1) < 1);
+  const able = rows.filter((row) => (metricOf(row, OBEDIENCE)?.mean ?? 1) < 1);
   const [name, setName] = useState((able.find((row) => row.name === "lm-free") ?? able[able.length - 1])?.name ?? "");
   const [kind, setKind] = useState("");
   const { value, problem } = useFetched(name === "" ? null : name, (signal) => getFailures(name, signal));

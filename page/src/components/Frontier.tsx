@@ -1,5 +1,5 @@
 import type { ReportRow } from "../api/types";
-import { ACCURACY, OBEDIENCE, percent } from "../request/results";
+import { ACCURACY, metricOf, OBEDIENCE, percent } from "../request/results";
 
 interface Props {
   rows: ReportRow[];
@@ -39,8 +39,8 @@ function spread(heights: number[], apart: number): number[] {
 /** Accuracy against obedience: up and to the right is better; bars are 95 % intervals. */
 export function Frontier({ rows, marked, onMark }: Props) {
   const points = rows.flatMap((row, place) => {
-    const accuracy = row.metrics[ACCURACY];
-    const obedience = row.metrics[OBEDIENCE];
+    const accuracy = metricOf(row, ACCURACY);
+    const obedience = metricOf(row, OBEDIENCE);
     return accuracy && obedience ? [{ name: row.name, number: place + 1, accuracy, obedience }] : [];
   });
   if (points.length === 0) return null;

@@ -1,6 +1,7 @@
 import type { Column, Request } from "../api/types";
 import { addControl, isCap, withControl } from "../request/request";
 import { placeOfRange, range } from "../request/where";
+import { rounded, stepOf } from "../request/steps";
 import { DateRange } from "./DateRange";
 import { DualSlider } from "./DualSlider";
 
@@ -38,12 +39,13 @@ export function RangeControl({ column, request, onEdit }: Props) {
       />
     );
   }
-  const least = Math.floor(Number(column.least));
-  const greatest = Math.ceil(Number(column.greatest));
+  const step = stepOf(Number(column.least), Number(column.greatest));
+  const least = rounded(Math.floor(Number(column.least) / step) * step, step);
+  const greatest = rounded(Math.ceil(Number(column.greatest) / step) * step, step);
   const lower = found?.least == null ? least : Number(found.least);
   const upper = found?.greatest == null ? greatest : Number(found.greatest);
   const move = (low: number, high: number) =>
-    onEdit(withRange(request, column.name, low > least ? low : null, high < greatest ? high : null), true);
+    onEdit(withRange(request, column.name, low > least ? rounded(low, step) : null, high < greatest ? rounded(high, step) : null), true);
   return (
     <div className="control">
       <div className="control-head">
@@ -56,6 +58,7 @@ export function RangeControl({ column, request, onEdit }: Props) {
         label={column.name}
         least={least}
         greatest={greatest}
+        step={step}
         lower={lower}
         upper={upper}
         onChange={move}

@@ -1,5 +1,5 @@
 import type { Metric, ReportRow } from "../api/types";
-import { ACCURACY, halfWidth, OBEDIENCE, percent } from "../request/results";
+import { ACCURACY, halfWidth, metricOf, OBEDIENCE, percent } from "../request/results";
 
 interface Props {
   rows: ReportRow[];
@@ -49,9 +49,9 @@ export function Results({ rows, marked, onMark }: Props) {
                   <span className="row-number">{place + 1}</span>{" "}
                   {row.name}
                 </th>
-                <Cell metric={row.metrics[ACCURACY]} said={decimals} />
-                <Cell metric={row.metrics["hr@10"]} said={decimals} />
-                <Cell metric={row.metrics[OBEDIENCE]} said={percent} />
+                <Cell metric={metricOf(row, ACCURACY)} said={decimals} />
+                <Cell metric={metricOf(row, "hr@10")} said={decimals} />
+                <Cell metric={metricOf(row, OBEDIENCE)} said={percent} />
               </tr>
             ))}
           </tbody>

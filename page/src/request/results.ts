@@ -4,6 +4,12 @@ export const ACCURACY = "ndcg@10";
 export const OBEDIENCE = "control_satisfaction@k";
 const KIND = `${OBEDIENCE}:kind:`;
 
+/** A number of the report; none where it could not be computed, which JSON writes as null. */
+export function metricOf(row: ReportRow, name: string): Metric | undefined {
+  const metric = row.metrics[name];
+  return metric !== undefined && Number.isFinite(metric.mean) ? metric : undefined;
+}
+
 export function percent(value: number): string {
   return `${(100 * value).toFixed(value > 0 && value < 0.1 ? 1 : 0)} %`;
 }
@@ -17,6 +23,7 @@ export function halfWidth(metric: Metric): number {
 export function byKind(row: ReportRow): [string, Metric][] {
   return Object.entries(row.metrics)
     .filter(([name]) => name.startsWith(KIND) && !name.endsWith(":unseen") && !name.includes(","))
+    .filter(([, metric]) => Number.isFinite(metric.mean))
     .map(([name, metric]): [string, Metric] => [name.slice(KIND.length).replaceAll("_", " "), metric])
     .sort(([, one], [, other]) => one.mean - other.mean);
 }

@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { getRun } from "../api/routes";
 import type { Facts, Request } from "../api/types";
 import { Breakdown } from "../components/Breakdown";
@@ -7,7 +8,6 @@ import { Frontier } from "../components/Frontier";
 import { Results } from "../components/Results";
 import { Training } from "../components/Training";
 import { useFetched } from "../state/fetched";
-import { useState } from "react";
 
 /** What the run says of itself: results, the price of obedience, training, failures. */
 export function Dashboard({ onTry }: { onTry: (userId: string, request: Request) => void }) {
@@ -31,6 +31,7 @@ export function Dashboard({ onTry }: { onTry: (userId: string, request: Request)
       </main>
     );
   }
+  const comparisons = run.comparisons.filter((one) => Number.isFinite(one.difference.mean));
   return (
     <main id="main" tabIndex={-1} className="view dashboard">
       <div className="dashboard-head">
@@ -55,7 +56,7 @@ export function Dashboard({ onTry }: { onTry: (userId: string, request: Request)
           <Failures rows={run.rows} onTry={onTry} />
         </div>
       )}
-      {run.comparisons.length > 0 && <Comparisons comparisons={run.comparisons} />}
+      {comparisons.length > 0 && <Comparisons comparisons={comparisons} />}
     </main>
   );
 }

@@ -90,8 +90,11 @@ def read_means(folder: Path) -> dict[str, dict[str, float]]:
     """Return what the report says of accuracy and obedience: means by row, by metric."""
     report = _report(folder)
     rows = report.rows if report else ()
-    return {
+    means = {
         row.name: {name: row.metrics[name].mean for name in _MEANS if name in row.metrics} for row in rows
+    }
+    return {
+        row: {name: mean for name, mean in of.items() if math.isfinite(mean)} for row, of in means.items()
     }
 
 
