@@ -76,17 +76,23 @@ def meaning(request: Request, catalog: Catalog) -> dict[str, Any]:
 
 
 def _quotas(problem: Problem) -> list[tuple[bytes, int, int, int, int]]:
-    """Return the quotas as (members, lower, upper, first, last); "no A or B" is no A and no B."""
-    banned = np.zeros(problem.num_items, np.bool_)
+    """Return the quotas as (members, lower, upper, first, last).
+
+    What every item of the list must and must not be is one set: "no A or B" is no A and no B, "only A, no B"
+    is only the A that are not B, "only A, only B" is only what is both.
+    """
+    allowed = np.ones(problem.num_items, np.bool_)
     whole = (1, problem.count)
     found = []
     for quota in problem.quotas:
-        if quota.upper == 0 and (quota.first, quota.last) == whole:
-            banned |= quota.mask
+        if (quota.first, quota.last) == whole and quota.upper == 0 and quota.lower == 0:
+            allowed &= ~quota.mask
+        elif (quota.first, quota.last) == whole and quota.lower == problem.count:
+            allowed &= quota.mask
         else:
             found.append((quota.mask.tobytes(), quota.lower, quota.upper, quota.first, quota.last))
-    if banned.any():
-        found.append((banned.tobytes(), 0, 0, *whole))
+    if not allowed.all():
+        found.append((allowed.tobytes(), problem.count, problem.count, *whole))
     return found
 
 

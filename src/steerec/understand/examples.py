@@ -31,11 +31,11 @@ _NEEDS = {
 _CLAUSES = {
     "without": 20, "without_two": 4, "without_part": 6, "only_part": 3, "only": 3, "at_least": 9,
     "at_most": 8, "exactly": 5, "more_than": 3, "fewer_than": 4, "about": 3, "between": 4, "some": 8,
-    "share_at_least": 8, "share_at_most": 4, "share_more_than": 3, "share_less_than": 3, "share_about": 5,
-    "share_exactly": 1, "mostly": 7, "minority": 1, "cap": 4, "cap_one": 3, "cap_share": 1, "first": 4,
-    "first_one": 4, "last": 1, "last_one": 2, "at": 2, "within": 2, "within_some": 1, "top_some": 1,
-    "top_without": 1, "first_title": 1, "must_title": 1, "candidates": 3, "exclude": 7, "like": 7,
-    "unlike": 1, "prefer": 7, "avoid": 3, "allow_seen": 3, "unplaced": 9,
+    "some_two": 2, "share_at_least": 8, "share_at_most": 4, "share_more_than": 3, "share_less_than": 3,
+    "share_about": 5, "share_exactly": 1, "mostly": 7, "minority": 1, "cap": 4, "cap_one": 3, "cap_share": 1,
+    "first": 4, "first_one": 4, "last": 1, "last_one": 2, "at": 2, "within": 2, "within_some": 1,
+    "top_some": 1, "top_without": 1, "first_title": 1, "must_title": 1, "candidates": 3, "exclude": 7,
+    "like": 7, "unlike": 1, "prefer": 7, "avoid": 3, "allow_seen": 3, "unplaced": 9,
 }  # fmt: skip
 _HEADS = {
     "ask": 26, "ask_loose": 20, "ask_one": 3, "ask_plain": 24, "ask_nothing": 8, "split": 5, "split3": 1,
@@ -76,6 +76,8 @@ class Composer:
             said.append(self._clause(kind))
             if kind in ("candidates", "like", "allow_seen", "exclude", "unlike"):
                 clauses.pop(kind)
+        if self.rng.random() < 0.25:  # "no horror please, ten films"
+            said = [said[int(i)] for i in self.rng.permutation(len(said))]
         text = said[0].text
         for one in said[1:]:
             text += self._pick("join") + one.text
@@ -195,6 +197,10 @@ class Composer:
             one, other = (self.make.any(simple=True) for _ in range(2))
             text = self._fill(template, X=one.plural, Y=other.plural)
             return Said(text, [word("without"), *one.tokens, word("or"), *other.tokens])
+        if kind == "some_two":
+            one, other = (self.make.any(simple=True) for _ in range(2))
+            some = [word("at_least"), Token("number", 1)]
+            return Said(self._fill(template, one, R=other.plural), [*some, *one.tokens, *some, *other.tokens])
         return self._bound(kind, template)
 
     def _bound(self, kind: str, template: str) -> Said:

@@ -42,7 +42,6 @@ class _Beam(NamedTuple):
     """Log-probabilities of the decisions."""
 
 
-@torch.inference_mode()
 def write_form(
     network: ReaderNetwork,
     batcher: Batcher,
@@ -52,7 +51,7 @@ def write_form(
     count: int = 10,
     beam: int = BEAM,
 ) -> Form:
-    """Return the best form about a sentence.
+    """Return the form about a sentence with the highest log-probability minus what it leaves out.
 
     Args:
         network: trained.
@@ -63,8 +62,19 @@ def write_form(
         beam: forms that are kept at every step, >= 1; 1 is greedy.
 
     Returns:
-        The finished form with the highest log-probability minus `LEFT_OUT` for what it leaves out; ties go to
-        the one that ended first. Where the grammar leaves all beams one token, the network is not asked.
+        The best of the forms that the search finishes; ties go to the one that ended first.
+    """
+    forms = search_forms(network, batcher, schema, offer, count=count, beam=beam)
+    return max(forms, key=lambda form: form.log_probability - LEFT_OUT * len(left_out(form.tokens, offer)))
+
+
+@torch.inference_mode()
+def search_forms(
+    network: ReaderNetwork, batcher: Batcher, schema: Schema, offer: Offer, *, count: int, beam: int
+) -> list[Form]:
+    """Return up to `beam` finished forms, the one that ended first first; see `write_form`.
+
+    Where the grammar leaves all beams one token, the network is not asked.
     """
     choices = [*KEYWORDS, *(choice.token for choice in offer.choices)]
     grammar = Grammar(schema, choices, count=count, any_count=True)
@@ -76,8 +86,7 @@ def write_form(
         active = _best(active, scores, beam, grammar, choices)
         finished += [one for one in active if one.state.needs == "nothing"]
         active = [one for one in active if one.state.needs != "nothing"]
-    forms = [_form(one, choices) for one in finished]
-    return max(forms, key=lambda form: form.log_probability - LEFT_OUT * len(left_out(form.tokens, offer)))
+    return [_form(one, choices) for one in finished]
 
 
 def _scores(

@@ -89,7 +89,7 @@ class NounMaker:
             column = self.pick([*ranges, *ranges, *others])
             extra = self.range(column) if column in ranges else self.other(column)
             return self.joined(self.value() if self.rng.random() < 0.8 else self.choice(), extra)
-        return self.choice() if dice < 0.96 else self.both() if dice < 0.985 else self.but()
+        return self.choice() if dice < 0.94 else self.both() if dice < 0.985 else self.but()
 
     def value(self, column: str | None = None) -> Noun:
         """Return one value of the main column."""
@@ -258,7 +258,7 @@ class NounMaker:
         signs = [sign for sign in speech if sign != "step"]
         if "span" in speech:
             signs += ["span", "span", "span", "pre_span", "pre_span"]
-        signs += [sign for sign in (">", "<", ">=", "<=", "in") if sign in speech] * 2
+        signs += [sign for sign in (">", "<", ">=", "<=", "in", "=") if sign in speech] * 2
         sign = self.pick(signs)
         template = self.pick(speech[sign])
         low, high = self._points(column, speech["step"] if speech is not book["number"] else None)
@@ -340,6 +340,8 @@ class NounMaker:
             return special[n]
         if self.rng.random() < 0.5:
             return str(n)
+        if 20 < n < 100 and n % 10 and n // 10 * 10 in {20: "", **_TENS}:
+            return f"{'twenty' if n < 30 else _TENS[n // 10 * 10]}{self.pick([' ', '-'])}{_WORDS[n % 10]}"
         return _WORDS[n] if n <= 20 else _TENS.get(n, str(n))
 
     def share(self) -> tuple[Fraction, str]:
