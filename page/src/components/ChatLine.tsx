@@ -23,7 +23,9 @@ export function ChatLine({ line, noun, waiting }: { line: Line; noun: string; wa
           </ul>
         )}
         {line.kind === "said" && line.after !== null && changes.length === 0 && line.error === null && (
-          <p className="muted">The request stays as it was.</p>
+          <p className="muted">
+            {line.did === "went on" ? "Others under the same request." : "The request stays as it was."}
+          </p>
         )}
         {line.unplaced.length > 0 && (
           <p className="unplaced">

@@ -28,7 +28,7 @@ function draw(box: HTMLElement, curve: Curve): uPlot {
       scales: { x: { time: false } },
       axes: [
         { ...axis, size: 24 },
-        { ...axis, size: 46 },
+        { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => String(Number(tick.toPrecision(3)))) },
       ],
       series: [{}, { stroke: colour("--accent"), width: 1.75, points: { show: values.length < 12, size: 6, fill: colour("--accent") } }],
     },

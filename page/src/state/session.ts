@@ -22,6 +22,8 @@ export interface Line {
   text: string;
   before: Request;
   after: Request | null;
+  /** What the turn did, in the service's words, such as "went on". */
+  did: string | null;
   unplaced: string[];
   reply: string | null;
   error: string | null;
@@ -81,7 +83,7 @@ function withLast(lines: Line[], change: Partial<Line>): Line[] {
 }
 
 function line(lines: Line[], kind: Line["kind"], text: string, before: Request): Line {
-  return { id: lines.length, kind, text, before, after: null, unplaced: [], reply: null, error: null };
+  return { id: lines.length, kind, text, before, after: null, did: null, unplaced: [], reply: null, error: null };
 }
 
 function edited(session: Session, request: Request): Session {
@@ -104,7 +106,7 @@ function reduce(session: Session, action: Action): Session {
     case "list": {
       const turn = action.turns?.[action.turns.length - 1];
       const lines = turn
-        ? withLast(session.lines, { after: action.request, unplaced: turn.unplaced })
+        ? withLast(session.lines, { after: action.request, did: turn.did, unplaced: turn.unplaced })
         : session.lines;
       return {
         ...session,
