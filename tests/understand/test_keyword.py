@@ -182,7 +182,7 @@ def test_wishes_titles_and_history(sentence, fields):
         ("10 films, no gore", ["gore"]),
         ("dark comedies about dogs", ["dark", "dogs"]),
         ("something scary", ["scary"]),
-        ("comedies only, starring Meg Ryan", ["meg", "ryan"]),
+        ("ten comedies, starring Meg Ryan", ["meg", "ryan"]),
         ("Anything except 'No Such Film'", ["No Such Film"]),
         ("2 comedies or 3 dramas", ["2 Comedy or 3 Drama"]),
         ("Films for 30 dollars in total", ["films for 30 dollars in total"]),
