@@ -204,10 +204,15 @@ class NounMaker:
 
     def other(self, column: str) -> Noun:
         """Return items with a value of another column than the main one: a brand, a city."""
-        value = self.pick([value for name, value in self.world.schema.values if name == column])
+        values = [value for name, value in self.world.schema.values if name == column]
+        value = self.pick(values)
         speech = load("columns")[self.world.spoken[column]]
         name = value if self.rng.random() < 0.6 else value.lower()
         tokens = [Token("value", (column, value))]
+        second = self.pick(values)
+        if self.rng.random() < 0.15 and second != value:  # "in Rome or Paris"
+            name += f" {self.word('or')} {second}"
+            tokens += [word("or"), Token("value", (column, second))]
         if self.language != "en" or self.rng.random() < 0.3:
             text = f"{name} {self.noun}"
             one = f"{name} {self.noun.removesuffix('s')}"

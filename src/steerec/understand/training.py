@@ -43,7 +43,7 @@ class ReaderTrainingConfig(Config):
 
     network: ReaderConfig = ReaderConfig()
     training: TrainingConfig = TrainingConfig(
-        max_steps=1600,
+        max_steps=2000,
         learning_rate=3e-4,
         adam_beta2=0.98,
         weight_decay=0.01,
@@ -51,7 +51,7 @@ class ReaderTrainingConfig(Config):
         lr_scheduler_type="linear",
         bf16=True,
         logging_steps=25,
-        eval_steps=400,
+        eval_steps=500,
         save_steps=100,
     )
     batch_size: pydantic.PositiveInt = 64
