@@ -76,7 +76,7 @@ GOLDEN = [
         [(is_("Drama"), {"at_least": 3}), (is_("Western"), {"at_most": 1})],
     ),
     # shares
-    ("I'd like 8 films, half of them documentaries.", 8, [(is_("Documentary"), {"share_about": "1/2"})]),
+    ("I'd like 8 films, half of them documentaries.", 8, [(is_("Documentary"), {"share_at_least": "1/2"})]),
     ("two thirds or more dramas", 10, [(is_("Drama"), {"share_at_least": "2/3"})]),
     ("one in four should be a comedy", 10, [(is_("Comedy"), {"share_about": "1/4"})]),
     (

@@ -14,6 +14,7 @@ from typing import Any
 from steerec.understand import cues
 from steerec.understand.comparison import compare
 from steerec.understand.marks import COLUMN, MARK, NUMBER, QUOTE, SET, SHARE, Marks, WhereJson, none_of
+from steerec.understand.text import Half
 
 _SHARES = {"ge": "share_at_least", "le": "share_at_most", "gt": "share_more_than", "lt": "share_less_than"}
 _SEPARATOR = re.compile(r"[,:]|\b(?:and|but|plus|while|with|also|as well as|yet|then|although|though)\b")
@@ -238,6 +239,8 @@ class ClauseReader:
             return self._add("only", where, window, at_least="all")
         if share == 0 and way in (None, "le", "eq"):
             return self._add("without", where, window, at_most=0)
+        if way is None and isinstance(share, Half):
+            way, share = "ge", Fraction(share)
         if way == "eq":
             return self._add("share", where, window, share_at_least=share, share_at_most=share)
         return self._add("share", where, window, **{_SHARES.get(way or "", "share_about"): share})

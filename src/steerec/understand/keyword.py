@@ -136,7 +136,8 @@ class KeywordReader:
         described = [
             *re.finditer(rf"((?:[^\W_]+[ -]){{1,2}}){here}", piece),
             *re.finditer(
-                rf"{here}(?: ?,)? (?:about|with|that|which|featuring|starring|set|for|where|who|on|of) ([^,:]*)",
+                rf"{here}(?: ?,)? (?:about|with|that|which|featuring|starring|set|for|where|who|on|of)"
+                " ([^,:]*)",
                 piece,
             ),
             *re.finditer(
