@@ -44,8 +44,8 @@ from steerec.recommend.panel import Panel, fit_panel, load_panel
 from steerec.run_config import RunConfig
 from steerec.serve.engine import READER_STAGE, SERVING
 from steerec.understand.keyword import KeywordReader
-from steerec.understand.phrasebook import phrasebook_sha256
-from steerec.understand.training import train_reader
+from steerec.understand.model.phrasebook import phrasebook_sha256
+from steerec.understand.model.training import train_reader
 
 logger = logging.getLogger("steerec")
 
@@ -270,7 +270,7 @@ def teach_reader(config: RunConfig, folder: Path, data: StageResult) -> StageRes
         assert config.reader is not None
         train_reader(config.reader, [_split(folder).catalog], out)
 
-    return _stage(folder, READER_STAGE, "steerec.understand.training", inputs, build)
+    return _stage(folder, READER_STAGE, "steerec.understand.model.training", inputs, build)
 
 
 def publish(config: RunConfig, folder: Path) -> None:

@@ -15,7 +15,7 @@ from steerec.instruct.mixture import MixtureConfig
 from steerec.llm.build import LanguageModelConfig
 from steerec.recipes.paper import Paper
 from steerec.recommend.panel import PanelConfig
-from steerec.understand.training import ReaderTrainingConfig
+from steerec.understand.model.training import ReaderTrainingConfig
 
 
 class DataConfig(Config):

@@ -10,8 +10,8 @@ import polars as pl
 
 from steerec.data.catalog import Catalog
 from steerec.evaluate.understanding import Sentence
-from steerec.understand.line_form import read_tokens
-from steerec.understand.line_request import read_request
+from steerec.understand.lines.line_form import read_tokens
+from steerec.understand.lines.line_request import read_request
 
 FOLDER = Path(__file__).parent / "development"
 

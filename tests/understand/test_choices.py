@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from tiny_reader import shelf
 
-from steerec.understand.choices import Offering
-from steerec.understand.line_form import Token
-from steerec.understand.number_words import find_numbers
-from steerec.understand.schema import Schema, value_forms
+from steerec.understand.lines.choices import Offering
+from steerec.understand.lines.line_form import Token
+from steerec.understand.lines.number_words import find_numbers
+from steerec.understand.lines.schema import Schema, value_forms
 
 OFFERING = Offering(Schema.of(shelf()))
 

@@ -12,11 +12,11 @@ from steerec.control.request import compile_request
 from steerec.data.catalog import Catalog
 from steerec.data.synthetic import make_world
 from steerec.errors import RequestError
-from steerec.understand.choices import KEYWORDS, Offer, Offering
-from steerec.understand.form import left_out, read_form, spell_spots
-from steerec.understand.grammar import Grammar
-from steerec.understand.line_form import END, Token, read_tokens, word, write_tokens
-from steerec.understand.schema import Schema
+from steerec.understand.lines.choices import KEYWORDS, Offer, Offering
+from steerec.understand.lines.form import left_out, read_form, spell_spots
+from steerec.understand.lines.grammar import Grammar
+from steerec.understand.lines.line_form import END, Token, read_tokens, word, write_tokens
+from steerec.understand.lines.schema import Schema
 
 SHELF = shelf()
 BARE = Catalog.from_frame(SHELF.frame.select("item_id", "title"), noun="things")

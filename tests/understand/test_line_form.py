@@ -14,9 +14,9 @@ from steerec.control.request import Request
 from steerec.control.where import Where, mask
 from steerec.errors import RequestError
 from steerec.evaluate.understanding import differing_parts
-from steerec.understand.line_form import read_tokens, write_tokens
-from steerec.understand.line_request import read_request, write_request
-from steerec.understand.line_where import read_where, write_where
+from steerec.understand.lines.line_form import read_tokens, write_tokens
+from steerec.understand.lines.line_request import read_request, write_request
+from steerec.understand.lines.line_where import read_where, write_where
 
 CATALOG = shelf()
 GENRES = CATALOG.values("categories")

@@ -21,21 +21,21 @@ from steerec.data.catalog import Catalog
 from steerec.data.synthetic import make_world
 from steerec.errors import DataError, RequestError
 from steerec.seeding import numpy_rng
-from steerec.understand import training
-from steerec.understand.batches import TextVectors, places_of
-from steerec.understand.choices import KEYWORDS
-from steerec.understand.drawing import write_example
-from steerec.understand.form import left_out
-from steerec.understand.form_search import LEFT_OUT, write_form
 from steerec.understand.hybrid import HybridReader
 from steerec.understand.keyword import KeywordReader, Reading
-from steerec.understand.line_form import END
-from steerec.understand.misspelling import misspell, slip
+from steerec.understand.lines.choices import KEYWORDS
+from steerec.understand.lines.form import left_out
+from steerec.understand.lines.line_form import END
+from steerec.understand.lines.schema import Schema
+from steerec.understand.model import training
+from steerec.understand.model.batches import TextVectors, places_of
+from steerec.understand.model.drawing import write_example
+from steerec.understand.model.form_search import LEFT_OUT, write_form
+from steerec.understand.model.misspelling import misspell, slip
+from steerec.understand.model.phrasebook import LANGUAGES, lexicon, load, templates
+from steerec.understand.model.training import build_network, load_network, save_reader, train_reader
+from steerec.understand.model.worlds import make_worlds, world_of
 from steerec.understand.model_reader import ModelReader
-from steerec.understand.phrasebook import LANGUAGES, lexicon, load, templates
-from steerec.understand.schema import Schema
-from steerec.understand.training import build_network, load_network, save_reader, train_reader
-from steerec.understand.worlds import make_worlds, world_of
 
 SHELF = shelf()
 SENTENCES = (

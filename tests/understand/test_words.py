@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from steerec.data.synthetic import make_world
-from steerec.understand.comparison import compare
-from steerec.understand.lexicon import Lexicon
-from steerec.understand.marks import Marks, all_of, any_of, none_of
-from steerec.understand.neighbours import Neighbours
+from steerec.understand.patterns.comparison import compare
+from steerec.understand.patterns.lexicon import Lexicon
+from steerec.understand.patterns.marks import Marks, all_of, any_of, none_of
+from steerec.understand.patterns.neighbours import Neighbours
 from steerec.understand.text import expand, mark_numbers, mark_shares, normalise, read_number, stem
 
 CATALOG = make_world(20, 40, num_categories=8).catalog

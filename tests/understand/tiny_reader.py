@@ -14,8 +14,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
 
 from steerec.data.catalog import Catalog
-from steerec.understand.network import ReaderConfig
-from steerec.understand.training import ReaderTrainingConfig
+from steerec.understand.model.network import ReaderConfig
+from steerec.understand.model.training import ReaderTrainingConfig
 
 WIDTH = 32
 WORDS = ("ten", "five", "three", "comedies", "dramas", "horror", "no", "at", "least", "of", "the", "from")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from steerec.recipes.conventional import floor
 from steerec.recipes.paper import Paper
 from steerec.run_config import RunConfig
-from steerec.understand.training import ReaderTrainingConfig
+from steerec.understand.model.training import ReaderTrainingConfig
 
 
 def reader() -> RunConfig:

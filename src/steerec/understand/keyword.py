@@ -15,16 +15,16 @@ from steerec.control.control import Cap, Control, read_control
 from steerec.control.request import MAX_COUNT, Request
 from steerec.data.catalog import Catalog
 from steerec.errors import RequestError
-from steerec.understand.clauses import ClauseReader, Draft
-from steerec.understand.conditions import mark_conditions
-from steerec.understand.cues import IDIOMS
-from steerec.understand.lexicon import Lexicon
-from steerec.understand.marks import MARK, SET, Marks
-from steerec.understand.neighbours import Embedder
-from steerec.understand.ranges import Ranges
-from steerec.understand.sets import SetReader
+from steerec.understand.patterns.clauses import ClauseReader, Draft
+from steerec.understand.patterns.conditions import mark_conditions
+from steerec.understand.patterns.cues import IDIOMS
+from steerec.understand.patterns.lexicon import Lexicon
+from steerec.understand.patterns.marks import MARK, SET, Marks
+from steerec.understand.patterns.neighbours import Embedder
+from steerec.understand.patterns.ranges import Ranges
+from steerec.understand.patterns.sets import SetReader
+from steerec.understand.patterns.titles import TitleFinder
 from steerec.understand.text import expand, lower, mark_numbers, mark_shares, normalise
-from steerec.understand.titles import TitleFinder
 
 _LONGEST = 20_000
 """Characters of a text: bounds the time of reading."""

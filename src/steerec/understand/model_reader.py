@@ -18,17 +18,17 @@ from steerec.control.request import Request
 from steerec.data.catalog import Catalog
 from steerec.errors import RequestError, SourceError
 from steerec.items.vectors import installed_embedder
-from steerec.understand.batches import Batcher, Embed, TextVectors
-from steerec.understand.choices import Offer, Offering
-from steerec.understand.form import left_out, read_form
-from steerec.understand.form_search import Form, write_form
 from steerec.understand.keyword import Reading
-from steerec.understand.network import ReaderNetwork
-from steerec.understand.schema import Schema
+from steerec.understand.lines.choices import Offer, Offering
+from steerec.understand.lines.form import left_out, read_form
+from steerec.understand.lines.schema import Schema
+from steerec.understand.model.batches import Batcher, Embed, TextVectors
+from steerec.understand.model.form_search import Form, write_form
+from steerec.understand.model.network import ReaderNetwork
+from steerec.understand.model.training import load_network
+from steerec.understand.model.worlds import FEW_VALUES
 from steerec.understand.text import normalise
-from steerec.understand.training import load_network
 from steerec.understand.vocabulary import known_words
-from steerec.understand.worlds import FEW_VALUES
 
 _NEAREST = 20
 """Values that are offered because they are near to what the sentence says."""

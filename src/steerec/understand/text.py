@@ -6,7 +6,7 @@ import re
 import unicodedata
 from fractions import Fraction
 
-from steerec.understand.marks import MARK, Marks
+from steerec.understand.patterns.marks import MARK, Marks
 
 _QUOTES = str.maketrans(
     {"‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "`": "'", "–": "-", "—": "-"}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from steerec.data.columns import ColumnType
-from steerec.understand.marks import QUOTE, Marks
+from steerec.understand.patterns.marks import QUOTE, Marks
 
 _HAS = r"(?:contains?|includes?|has|have|mentions?|says?|with|containing)"
 

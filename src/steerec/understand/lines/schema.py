@@ -10,8 +10,8 @@ from functools import cached_property
 
 from steerec.data.catalog import Catalog
 from steerec.data.title import fold
+from steerec.understand.lines.title_index import TitleIndex
 from steerec.understand.text import stem
-from steerec.understand.title_index import TitleIndex
 
 CLOSED = ("category", "categories", "path")
 """Types of columns with a vocabulary."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from steerec.understand.marks import COLUMN, NUMBER, ORDINAL, QUOTE, SET
+from steerec.understand.patterns.marks import COLUMN, NUMBER, ORDINAL, QUOTE, SET
 
 _S = rf"(?: ?{SET} ?)"
 

@@ -11,9 +11,19 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from steerec.understand import cues
-from steerec.understand.comparison import compare
-from steerec.understand.marks import COLUMN, MARK, NUMBER, QUOTE, SET, SHARE, Marks, WhereJson, none_of
+from steerec.understand.patterns import cues
+from steerec.understand.patterns.comparison import compare
+from steerec.understand.patterns.marks import (
+    COLUMN,
+    MARK,
+    NUMBER,
+    QUOTE,
+    SET,
+    SHARE,
+    Marks,
+    WhereJson,
+    none_of,
+)
 from steerec.understand.text import Half
 
 _SHARES = {"ge": "share_at_least", "le": "share_at_most", "gt": "share_more_than", "lt": "share_less_than"}

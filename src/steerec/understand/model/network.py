@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from steerec.config import Config
-from steerec.understand.choices import KEYWORDS, KINDS, NUM_FEATURES
+from steerec.understand.lines.choices import KEYWORDS, KINDS, NUM_FEATURES
 
 if TYPE_CHECKING:
     from transformers import BertModel

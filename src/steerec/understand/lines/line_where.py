@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from steerec.control.where import Condition, Where
 from steerec.errors import RequestError
-from steerec.understand.line_form import COMPARISONS, Token, word
-from steerec.understand.marks import WhereJson, all_of, any_of, none_of
+from steerec.understand.lines.line_form import COMPARISONS, Token, word
+from steerec.understand.patterns.marks import WhereJson, all_of, any_of, none_of
 
 _OPERATORS = {name: sign for sign, name in COMPARISONS.items()}
 Kinds = Mapping[str, str]

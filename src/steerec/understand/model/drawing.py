@@ -9,15 +9,15 @@ import numpy as np
 
 from steerec.errors import RequestError
 from steerec.seeding import numpy_rng
-from steerec.understand.batches import Written, places_of
-from steerec.understand.choices import KEYWORDS, MOST_WORDS
-from steerec.understand.examples import CLOSE, OPEN, Composer
-from steerec.understand.form import read_form
-from steerec.understand.grammar import Grammar
-from steerec.understand.line_form import END, Token, word
-from steerec.understand.misspelling import misspell
-from steerec.understand.phrasebook import LANGUAGES
-from steerec.understand.worlds import World
+from steerec.understand.lines.choices import KEYWORDS, MOST_WORDS
+from steerec.understand.lines.form import read_form
+from steerec.understand.lines.grammar import Grammar
+from steerec.understand.lines.line_form import END, Token, word
+from steerec.understand.model.batches import Written, places_of
+from steerec.understand.model.examples import CLOSE, OPEN, Composer
+from steerec.understand.model.misspelling import misspell
+from steerec.understand.model.phrasebook import LANGUAGES
+from steerec.understand.model.worlds import World
 
 
 def write_example(worlds: Sequence[World], seed: int, number: int) -> tuple[World, Written]:

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from steerec.understand.batches import Batcher, Written
-from steerec.understand.choices import KEYWORDS, Offer
-from steerec.understand.form import left_out
-from steerec.understand.grammar import Grammar, State
-from steerec.understand.line_form import Token
-from steerec.understand.network import Memory, ReaderNetwork
-from steerec.understand.schema import Schema
+from steerec.understand.lines.choices import KEYWORDS, Offer
+from steerec.understand.lines.form import left_out
+from steerec.understand.lines.grammar import Grammar, State
+from steerec.understand.lines.line_form import Token
+from steerec.understand.lines.schema import Schema
+from steerec.understand.model.batches import Batcher, Written
+from steerec.understand.model.network import Memory, ReaderNetwork
 
 BEAM = 4
 LEFT_OUT = 3.0

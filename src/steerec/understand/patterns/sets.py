@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from steerec.understand.marks import COLUMN, NUMBER, SET, Marks, WhereJson, all_of, any_of, none_of
+from steerec.understand.patterns.marks import COLUMN, NUMBER, SET, Marks, WhereJson, all_of, any_of, none_of
 
 _LABEL = (
     r"(?:categor(?:y|ies)|genres?|kinds?|variet(?:y|ies)|types?|sections?|style|headings?|labels?|tags?|side)"

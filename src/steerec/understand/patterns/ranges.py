@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from steerec.data.catalog import Catalog
-from steerec.understand.comparison import compare
-from steerec.understand.marks import Marks, WhereJson
+from steerec.understand.patterns.comparison import compare
+from steerec.understand.patterns.marks import Marks, WhereJson
 
 _VALUE = r"\$?(?:\d{4}-\d\d-\d\d|\d+(?:,\d{3})*(?:\.\d+)?)(?![\w%]|\.\d|/)"
 _BEFORE = r"(?:(?:whose|with|having|have|has|where|for which|of|in|from|and|the|a|an|that|its|their) ){0,6}"

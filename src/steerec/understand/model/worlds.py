@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steerec.seeding import numpy_rng
-from steerec.understand.batches import TextVectors
-from steerec.understand.choices import Offering
-from steerec.understand.phrasebook import lexicon, load
-from steerec.understand.schema import Schema
-from steerec.understand.title_index import TitleIndex
+from steerec.understand.lines.choices import Offering
+from steerec.understand.lines.schema import Schema
+from steerec.understand.lines.title_index import TitleIndex
+from steerec.understand.model.batches import TextVectors
+from steerec.understand.model.phrasebook import lexicon, load
 
 FEW_VALUES = 40
 """Catalogues with no more values have all of them offered."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from steerec.control.control import Cap, Control, read_control
 from steerec.control.request import MAX_COUNT, Request
 from steerec.errors import RequestError
-from steerec.understand.line_form import (
+from steerec.understand.lines.line_form import (
     BOUND_WORDS,
     COUNTED,
     LINE_WORDS,
@@ -20,7 +20,7 @@ from steerec.understand.line_form import (
     Token,
     word,
 )
-from steerec.understand.line_where import Kinds, read_where, write_where
+from steerec.understand.lines.line_where import Kinds, read_where, write_where
 
 
 class Lines(NamedTuple):
@@ -49,7 +49,7 @@ def read_request(tokens: Sequence[Token], kinds: Kinds, *, count: int = 10) -> L
         RequestError: the lines break the form, or make no valid request.
 
     Example:
-        >>> from steerec.understand.line_form import read_tokens
+        >>> from steerec.understand.lines.line_form import read_tokens
         >>> read_request(read_tokens('count 3 only categories="Comedy"'), {}).request.count
         3
     """

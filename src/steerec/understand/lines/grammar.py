@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steerec.control.request import MAX_COUNT
-from steerec.understand.line_form import (
+from steerec.understand.lines.line_form import (
     BOUND_WORDS,
     COMPARISONS,
     COUNTED,
@@ -27,7 +27,7 @@ from steerec.understand.line_form import (
     WISH_WORDS,
     Token,
 )
-from steerec.understand.schema import CLOSED, ORDERED, Schema
+from steerec.understand.lines.schema import CLOSED, ORDERED, Schema
 
 MOST_LINES = 12
 MOST_LITERALS = 8

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from steerec.errors import RequestError
-from steerec.understand.line_form import Token, word
-from steerec.understand.nouns import Noun, NounMaker
-from steerec.understand.phrasebook import templates
-from steerec.understand.worlds import World
+from steerec.understand.lines.line_form import Token, word
+from steerec.understand.model.nouns import Noun, NounMaker
+from steerec.understand.model.phrasebook import templates
+from steerec.understand.model.worlds import World
 
 OPEN, CLOSE = "\ue800", "\ue801"
 """Private characters around words that nothing says; they are taken out before the sentence is read."""

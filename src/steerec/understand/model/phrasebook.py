@@ -38,7 +38,7 @@ _RENAMED = {"start_with": "first", "count": "ask_plain", "count_default": "ask_n
 def load(name: str) -> Any:
     """Return a file of the phrasebook by its name."""
     return json.loads(
-        (resources.files("steerec.understand") / "phrasebook" / f"{name}.json").read_text("utf-8")
+        (resources.files("steerec.understand.model") / "phrasebook" / f"{name}.json").read_text("utf-8")
     )
 
 
@@ -57,7 +57,7 @@ def templates(language: str) -> Mapping[str, tuple[str, ...]]:
 def phrasebook_sha256() -> str:
     """Return one hash (hex) over all files: part of what a trained reader depends on."""
     digest = hashlib.sha256()
-    folder = resources.files("steerec.understand") / "phrasebook"
+    folder = resources.files("steerec.understand.model") / "phrasebook"
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz, process
 
 from steerec.data.catalog import Catalog
-from steerec.understand.marks import Marks
-from steerec.understand.neighbours import Embedder, Neighbours
+from steerec.understand.patterns.marks import Marks
+from steerec.understand.patterns.neighbours import Embedder, Neighbours
 from steerec.understand.text import lower, normalise, stem
 from steerec.understand.vocabulary import known_words
 

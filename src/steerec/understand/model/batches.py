@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from steerec.errors import RequestError
-from steerec.understand.choices import KEYWORDS, KINDS, NUM_FEATURES, Choice, Offer
-from steerec.understand.line_form import Token
-from steerec.understand.network import ReaderBatch
+from steerec.understand.lines.choices import KEYWORDS, KINDS, NUM_FEATURES, Choice, Offer
+from steerec.understand.lines.line_form import Token
+from steerec.understand.model.network import ReaderBatch
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 MAX_TOKENS = 160

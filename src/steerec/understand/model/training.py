@@ -23,11 +23,11 @@ from steerec.errors import DataError
 from steerec.items.vectors import TextEncoder
 from steerec.loop import StepOutput, TrainingConfig, TrainingResult, train
 from steerec.seeding import derive_seed, numpy_rng
-from steerec.understand.batches import Batcher, TextVectors, Written
-from steerec.understand.drawing import write_example
-from steerec.understand.network import ReaderBatch, ReaderConfig, ReaderNetwork
-from steerec.understand.schema import Schema
-from steerec.understand.worlds import World, make_worlds, world_of
+from steerec.understand.lines.schema import Schema
+from steerec.understand.model.batches import Batcher, TextVectors, Written
+from steerec.understand.model.drawing import write_example
+from steerec.understand.model.network import ReaderBatch, ReaderConfig, ReaderNetwork
+from steerec.understand.model.worlds import World, make_worlds, world_of
 
 if TYPE_CHECKING:
     from transformers import BertModel

@@ -7,7 +7,7 @@ import re
 from steerec.data.catalog import Catalog
 from steerec.data.title import fold
 from steerec.errors import RequestError
-from steerec.understand.marks import Marks, QuoteMark
+from steerec.understand.patterns.marks import Marks, QuoteMark
 from steerec.understand.text import normalise
 
 _OPENING = re.compile(r"(?<![^\s(\[:,;/])['\"](?=\S)")

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from steerec.understand.line_form import Token, word
-from steerec.understand.phrasebook import load
-from steerec.understand.worlds import World, called
+from steerec.understand.lines.line_form import Token, word
+from steerec.understand.model.phrasebook import load
+from steerec.understand.model.worlds import World, called
 
 _DECADES = {
     1920: ("twenties",), 1930: ("thirties",), 1940: ("forties",), 1950: ("fifties",), 1960: ("sixties",),

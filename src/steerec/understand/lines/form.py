@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from steerec.understand.choices import Offer
-from steerec.understand.line_form import END, Token
-from steerec.understand.line_request import Lines, read_request
-from steerec.understand.schema import Schema
+from steerec.understand.lines.choices import Offer
+from steerec.understand.lines.line_form import END, Token
+from steerec.understand.lines.line_request import Lines, read_request
+from steerec.understand.lines.schema import Schema
 
 
 def spell_spots(tokens: Sequence[Token], offer: Offer) -> list[Token]:

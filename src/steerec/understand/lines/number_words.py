@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from steerec.understand.line_form import Token
+from steerec.understand.lines.line_form import Token
 
 
 class Mention(NamedTuple):

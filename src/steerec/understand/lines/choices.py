@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from rapidfuzz import fuzz, process
 
-from steerec.understand.line_form import END, WORDS, Kind, Token, word
-from steerec.understand.number_words import find_numbers
-from steerec.understand.schema import ORDERED, Schema, stems, value_forms
+from steerec.understand.lines.line_form import END, WORDS, Kind, Token, word
+from steerec.understand.lines.number_words import find_numbers
+from steerec.understand.lines.schema import ORDERED, Schema, stems, value_forms
+from steerec.understand.lines.title_index import Hit
 from steerec.understand.text import lower, normalise
-from steerec.understand.title_index import Hit
 from steerec.understand.vocabulary import known_words
 
 KEYWORDS = (*(word(text) for text in WORDS), END)

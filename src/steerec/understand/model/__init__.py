@@ -1,0 +1,1 @@
+"""The network that writes lines: its training sentences, its training, its search."""
