@@ -237,3 +237,18 @@ def test_both_readers_may_refuse_but_one_alone_may_not() -> None:
 def test_the_hybrid_reads_with_real_readers(untrained: ModelReader) -> None:
     hybrid = HybridReader(KeywordReader(SHELF), untrained, doubt=1.0)
     assert hybrid.reading("three dramas").request.count == 3
+
+
+def test_in_a_conversation_the_floor_is_believed_where_it_knows_all_words() -> None:
+    known, nothing = Reading(Request(), [], False), Reading(Request(), ["qwertz"], False)
+    for sure in (0.2, 1.0):
+        turns = HybridReader(_Fixed(known), _Fixed(OTHER, sure), doubt=0.5).for_turns  # type: ignore[arg-type]
+        assert turns.reading("hello there") == known
+    alone = HybridReader(_Fixed(nothing), _Fixed(OTHER, 0.9)).for_turns  # type: ignore[arg-type]
+    assert alone.reading("qwertz") == OTHER
+
+
+def test_what_neither_reader_can_place_is_not_dropped() -> None:
+    plain, silent = Reading(Request(), ["qwertz", "zuiop"], False), Reading(Request(), ["zuiop"], False)
+    hybrid = HybridReader(_Fixed(plain), _Fixed(silent, 0.9))  # type: ignore[arg-type]
+    assert hybrid.reading("zuiop qwertz").unplaced == ["zuiop", "qwertz"]

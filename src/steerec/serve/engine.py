@@ -237,6 +237,11 @@ class Recommender:
             self._reader = open_reader(self.catalog, self.reader_folder)
         return self._reader
 
+    @property
+    def turn_reader(self) -> KeywordReader | HybridReader:
+        """What reads turns of a conversation."""
+        return self.reader.for_turns if isinstance(self.reader, HybridReader) else self.reader
+
     def chat(self, said: str, past: Sequence[int] = ()) -> str | None:
         """Return a plain answer in words; None where the model makes a list, or speaks no language.
 

@@ -30,7 +30,8 @@ class HybridReader:
         Args:
             floor: keywords, patterns, neighbours.
             model: a trained network under the grammar.
-            doubt: see `DOUBT`; 0 always believes the model, 1 the floor wherever it placed everything.
+            doubt: see `DOUBT`; 0 always believes the model, 1 the floor wherever it knows every word, even
+                if it found that nothing is asked.
         """
         self.floor, self.model, self.doubt = floor, model, doubt
 
@@ -60,7 +61,17 @@ class HybridReader:
             if plain.says_count:
                 return plain
             raise
-        return plain if self.prefers_floor(plain, scored.form.least) else scored.reading
+        if self.prefers_floor(plain, scored.form.least):
+            return plain
+        if scored.reading.is_empty and plain.is_empty:  # what neither can place is never dropped
+            unplaced = dict.fromkeys((*scored.reading.unplaced, *plain.unplaced))
+            return scored.reading._replace(unplaced=list(unplaced))
+        return scored.reading
+
+    @property
+    def for_turns(self) -> HybridReader:
+        """The same for turns of a conversation, which the model never saw: the floor where it knows all words."""
+        return HybridReader(self.floor, self.model, doubt=1.0)
 
     def prefers_floor(self, plain: Reading, least: float) -> bool:
         """Whether the floor's reading is believed over the model's.
@@ -69,7 +80,7 @@ class HybridReader:
             plain: the floor's.
             least: probability of the model's least sure token.
         """
-        return not plain.unplaced and not plain.is_empty and least < self.doubt
+        return not plain.unplaced and (not plain.is_empty or self.doubt == 1) and least <= self.doubt
 
 
 def open_reader(catalog: Catalog, folder: Path | None) -> KeywordReader | HybridReader:

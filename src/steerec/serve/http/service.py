@@ -237,7 +237,7 @@ class Service:
                 lambda: take_turn(
                     conversation,
                     text,
-                    engine.reader,
+                    engine.turn_reader,
                     engine.catalog,
                     chat=lambda said: engine.chat(said, past),
                 ),
