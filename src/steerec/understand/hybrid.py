@@ -70,7 +70,7 @@ class HybridReader:
 
     @property
     def for_turns(self) -> HybridReader:
-        """The same for turns of a conversation, which the model never saw: the floor where it knows all words."""
+        """The same for turns of a conversation, which no model saw: the floor where it knows all words."""
         return HybridReader(self.floor, self.model, doubt=1.0)
 
     def prefers_floor(self, plain: Reading, least: float) -> bool:
