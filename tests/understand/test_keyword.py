@@ -78,7 +78,7 @@ GOLDEN = [
     # shares
     ("I'd like 8 films, half of them documentaries.", 8, [(is_("Documentary"), {"share_at_least": "1/2"})]),
     ("two thirds or more dramas", 10, [(is_("Drama"), {"share_at_least": "2/3"})]),
-    ("one in four should be a comedy", 10, [(is_("Comedy"), {"share_about": "1/4"})]),
+    ("one in four should be a comedy", 10, [(is_("Comedy"), {"share_at_least": "1/4"})]),
     (
         "about a quarter westerns and at most 20% horror",
         10,

@@ -97,10 +97,6 @@ def read_number(word: str) -> int | None:
     return None
 
 
-class Half(Fraction):
-    """The word "half": without more it means half or more, where "50 %" means about that."""
-
-
 def mark_shares(text: str, marks: Marks) -> str:
     """Replace shares: "30%", "30 percent", "1/3", "half", "two thirds", "one in four"."""
 
@@ -124,7 +120,7 @@ def mark_shares(text: str, marks: Marks) -> str:
     text = re.sub(r"(?<![\w/])(\d+)\s?/\s?(\d+)(?![\w/])", ratio, text)
     text = re.sub(rf"\b({_COUNT}) (?:in|out of) (?:every )?({_COUNT})\b(?! \w*(?:most|least))", ratio, text)
     text = re.sub(r"\bhalf (?=an? dozen|dozen)", "half-", text)
-    text = re.sub(r"\b(?:one |a )?half\b(?!-)", lambda found: put(Half(1, 2), found[0]), text)
+    text = re.sub(r"\b(?:one |a )?half\b(?!-)", lambda found: put(Fraction(1, 2), found[0]), text)
     return re.sub(rf"\b(an?|one|two|three|four|five|\d)[ -]((?:{_PART_WORD})s?)\b", part, text)
 
 

@@ -24,9 +24,14 @@ from steerec.understand.patterns.marks import (
     WhereJson,
     none_of,
 )
-from steerec.understand.text import Half
 
-_SHARES = {"ge": "share_at_least", "le": "share_at_most", "gt": "share_more_than", "lt": "share_less_than"}
+_SHARES = {
+    "ge": "share_at_least",
+    "le": "share_at_most",
+    "gt": "share_more_than",
+    "lt": "share_less_than",
+    "about": "share_about",
+}
 _SEPARATOR = re.compile(r"[,:]|\b(?:and|but|plus|while|with|also|as well as|yet|then|although|though)\b")
 _QUOTES = cues.FOLLOWING_QUOTES
 
@@ -249,11 +254,9 @@ class ClauseReader:
             return self._add("only", where, window, at_least="all")
         if share == 0 and way in (None, "le", "eq"):
             return self._add("without", where, window, at_most=0)
-        if way is None and isinstance(share, Half):
-            way, share = "ge", Fraction(share)
         if way == "eq":
             return self._add("share", where, window, share_at_least=share, share_at_most=share)
-        return self._add("share", where, window, **{_SHARES.get(way or "", "share_about"): share})
+        return self._add("share", where, window, **{_SHARES[way or "ge"]: share})  # "half dramas": or more
 
     def _number(self, clause: str, numbers: list[str], where: WhereJson, window: list[int] | None) -> str:
         if span := re.search(rf"({NUMBER}) ?(?:and|to|-|or) ?({NUMBER})", clause):
