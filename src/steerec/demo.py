@@ -77,7 +77,7 @@ def _show_requests(engine: Recommender, out: Console) -> None:
 
 def _next_steps(folder: Path) -> Panel:
     lines = (
-        f"steerec serve {folder}   answers over HTTP, with OpenAI's client too: docs/serving.md",
+        f"steerec serve {folder}   a page to steer it, and HTTP for OpenAI's client: docs/page.md",
         f'steerec recommend {folder} --history "Toy Story (1995)" --words "five comedies" --explain',
         f'steerec recommend {folder} --history "Fargo (1996)" --request request.json --json',
         f"open {folder}/obedience.png, {folder}/training.png and {folder}/report.md",
