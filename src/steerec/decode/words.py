@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from steerec.decode.free import generate_free
@@ -15,7 +16,7 @@ from steerec.decode.free import generate_free
 if TYPE_CHECKING:
     from steerec.llm.language_model import LanguageModel
 
-_MOST_TOKENS = 160
+_MOST_TOKENS = 96
 """Longest answer; a longer one ends with its last whole sentence."""
 
 
@@ -30,11 +31,12 @@ def answer_in_words(lm: LanguageModel, said: str, history: Sequence[int] = ()) -
     Returns:
         The answer; None where the model writes a list, or says nothing.
     """
-    count = max(1, lm.identifier.largest_count(min(_MOST_TOKENS, lm.context_length // 2)))
-    prompt, _ = lm.encode_parts(history, said, lm.answer_length(count))
+    room = min(max(_MOST_TOKENS, lm.answer_length(1)), lm.context_length)
+    prompt, _ = lm.encode_parts(history, said, room)
     if prompt is None:
         return None
-    (answer,) = generate_free(lm, [prompt], [count])
+    short = replace(lm, max_context=len(prompt) + room)
+    (answer,) = generate_free(short, [prompt], [max(1, lm.identifier.largest_count(room - 1))])
     if any(item is not None for item in answer.items):
         return None
     words = lm.decode_words(answer.tokens).strip()
