@@ -106,6 +106,7 @@ def test_reasons_come_where_they_are_asked_for(
 def test_a_greeting_is_answered_in_words_and_the_list_machinery_stays_out(
     engine: Recommender, run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Recommender, "converses", True)
     monkeypatch.setattr(Recommender, "chat", lambda self, said, past=(): "Hello!" if said == "Hi" else None)
 
     async def ask() -> list[Any]:

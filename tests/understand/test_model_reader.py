@@ -22,7 +22,7 @@ from steerec.data.synthetic import make_world
 from steerec.errors import DataError, RequestError
 from steerec.seeding import numpy_rng
 from steerec.understand.hybrid import HybridReader
-from steerec.understand.keyword import KeywordReader, Reading
+from steerec.understand.keyword import KeywordReader
 from steerec.understand.lines.choices import KEYWORDS
 from steerec.understand.lines.form import left_out
 from steerec.understand.lines.line_form import END
@@ -36,6 +36,7 @@ from steerec.understand.model.phrasebook import LANGUAGES, lexicon, load, templa
 from steerec.understand.model.training import build_network, load_network, save_reader, train_reader
 from steerec.understand.model.worlds import make_worlds, world_of
 from steerec.understand.model_reader import ModelReader
+from steerec.understand.reading import Reading
 
 SHELF = shelf()
 SENTENCES = (

@@ -1,7 +1,15 @@
 import { useCallback, useEffect, useReducer, useRef } from "react";
 import { asServiceError, isAbort, type ServiceError } from "../api/client";
 import { converse, getReasons, recommend, sendThumb, type Who } from "../api/routes";
-import type { ListedItem, Reason, Certificate, Request, Turn } from "../api/types";
+import type {
+  Certificate,
+  ConversationAnswer,
+  ListedItem,
+  Reason,
+  RecommendAnswer,
+  Request,
+  Turn,
+} from "../api/types";
 import { EMPTY, same } from "../request/request";
 
 /** A list as it is shown. */
@@ -13,6 +21,19 @@ export interface Shown {
   historyLeftOut: number;
   unavailableExcluded: number;
   catalogueVersion: string;
+}
+
+/** Return the list of an answer; its certificate is given apart because a turn in words has none. */
+function shownOf(answer: RecommendAnswer | ConversationAnswer, certificate: Certificate): Shown {
+  return {
+    requestId: answer.request_id,
+    model: answer.model,
+    items: answer.items,
+    certificate,
+    historyLeftOut: answer.history_left_out,
+    unavailableExcluded: answer.unavailable_excluded,
+    catalogueVersion: answer.catalogue_version,
+  };
 }
 
 /** A line of the conversation: words of the person, or an edit of the controls, and what came of it. */
@@ -205,17 +226,8 @@ export function useSession(
         const answer = await recommend(asked.who, request, signal);
         const fresh = startsAnew || shownFor.current !== asked.owner;
         shownFor.current = asked.owner;
-        const shown: Shown = {
-          requestId: answer.request_id,
-          model: answer.model,
-          items: answer.items,
-          certificate: answer.certificate,
-          historyLeftOut: answer.history_left_out,
-          unavailableExcluded: answer.unavailable_excluded,
-          catalogueVersion: answer.catalogue_version,
-        };
         const past = [...new Set([...latest.current.past, ...answer.items.map((item) => item.item_id)])];
-        dispatch({ type: "list", shown, request, past, turns: null, fresh });
+        dispatch({ type: "list", shown: shownOf(answer, answer.certificate), request, past, turns: null, fresh });
         return answer.request_id;
       }),
     [work],
@@ -234,15 +246,7 @@ export function useSession(
           dispatch({ type: "reply", reply: answer.reply ?? "", turns: taken });
           return null;
         }
-        const made: Shown = {
-          requestId: answer.request_id,
-          model: answer.model,
-          items: answer.items,
-          certificate: answer.certificate,
-          historyLeftOut: answer.history_left_out,
-          unavailableExcluded: answer.unavailable_excluded,
-          catalogueVersion: answer.catalogue_version,
-        };
+        const made = shownOf(answer, answer.certificate);
         dispatch({ type: "list", shown: made, request: standing, past: seen, turns: taken, fresh: false });
         return answer.request_id;
       });

@@ -14,12 +14,9 @@ from rich.table import Table
 from steerec.artifacts import provenance
 from steerec.data.catalog import Catalog
 from steerec.evaluate.understanding import Sentence, Understanding, load_sentences, understand_all
-from steerec.items.vectors import installed_embedder
 from steerec.serve.engine import find_reader
-from steerec.understand.conversation import Reader
-from steerec.understand.hybrid import HybridReader
-from steerec.understand.keyword import KeywordReader
-from steerec.understand.model_reader import ModelReader
+from steerec.understand.hybrid import HybridReader, open_reader
+from steerec.understand.reading import Reader
 
 _MOST_CONFUSIONS = 12
 
@@ -48,11 +45,10 @@ def bench_understand(
 
 def readers(catalog: Catalog, folder: Path | None) -> dict[str, Reader]:
     """Return the readers to compare, by name."""
-    floor = KeywordReader(catalog, installed_embedder())
-    if folder is None:
-        return {"floor": floor}
-    model = ModelReader.from_pretrained(folder, catalog)
-    return {"floor": floor, "model": model, "hybrid": HybridReader(floor, model)}
+    best = open_reader(catalog, folder)
+    if isinstance(best, HybridReader):
+        return {"floor": best.floor, "model": best.model, "hybrid": best}
+    return {"floor": best}
 
 
 def _row(name: str, reader: Reader, sentences: Sequence[Sentence], catalog: Catalog) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from steerec.control.request import Request, compile_request
 from steerec.control.where import mask
 from steerec.data.catalog import Catalog
 from steerec.errors import DataError, RequestError
-from steerec.understand.conversation import Reader
+from steerec.understand.reading import Reader
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,8 +23,8 @@ _SPECTRUM_WIDTH = 128
 def item_starts(panel: Panel, split: Split, folder: Path) -> list[NDArray[np.float32]]:
     """Return what item tokens start from: the spectrum of the log, the teacher's embeddings, text, topics.
 
-    Topics are in the text too, but a table of their own makes "is a comedy" a direction from the first step:
-    in free answers 4 points more requests are obeyed (docs/LOG.md, 2026-11-28).
+    Topics are in the text too, but a table of their own makes "is a comedy" a direction from the first step
+    (docs/LOG.md, 2026-11-28, says what that gives on validation and on test).
     """
     vectors = [spectral_embeddings(split.train, len(split.catalog), _SPECTRUM_WIDTH)]
     vectors += [one.network.items.weight.detach().cpu().numpy() for one in panel.of_type(SASRec)[:1]]

@@ -242,6 +242,11 @@ class Recommender:
         """What reads turns of a conversation."""
         return self.reader.for_turns if isinstance(self.reader, HybridReader) else self.reader
 
+    @property
+    def converses(self) -> bool:
+        """Whether it can answer in words: there is a language model that was pretrained."""
+        return self.lm is not None and self.lm.converses
+
     def chat(self, said: str, past: Sequence[int] = ()) -> str | None:
         """Return a plain answer in words; None where the model makes a list, or speaks no language.
 
@@ -249,9 +254,7 @@ class Recommender:
             said: what a person says.
             past: item indices of the history, oldest first.
         """
-        if self.lm is None or not self.lm.converses:
-            return None
-        return answer_in_words(self.lm, said, past)
+        return answer_in_words(self.lm, said, past) if self.lm is not None and self.converses else None
 
     def refuse(self, seen: Sequence[int], request: Request | str | None) -> None:
         """Raise what `answer` would raise for a history given as item indices; decode nothing."""

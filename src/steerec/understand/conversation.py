@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from steerec.control.statement import state_control
 from steerec.control.where import Where, mask
 from steerec.data.catalog import Catalog
 from steerec.data.title import fold
-from steerec.understand.keyword import Reading
+from steerec.understand.reading import Reader, Reading
 from steerec.understand.text import ORDINAL_WORDS, expand, lower, normalise
 
 Did = Literal[
@@ -112,14 +112,6 @@ class Conversation(Config):
         """Return the conversation after a list was shown."""
         shown = tuple(dict.fromkeys((*self.shown, *item_ids)))
         return self.replace(last=tuple(item_ids), shown=shown)
-
-
-class Reader(Protocol):
-    """Reads a text as a request, such as `understand.keyword.KeywordReader`."""
-
-    def reading(self, sentence: str, *, count: int = 10) -> Reading:
-        """Return what a text is understood as; a list that it gives no length has `count` items."""
-        ...
 
 
 class _Change(NamedTuple):

@@ -9,19 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from steerec.control.request import Request
 from steerec.data.catalog import Catalog
 from steerec.errors import RequestError
 from steerec.items.vectors import installed_embedder
-from steerec.understand.keyword import KeywordReader, Reading
+from steerec.understand.keyword import KeywordReader
 from steerec.understand.model_reader import ModelReader
+from steerec.understand.reading import Reader, Reading
 
 DOUBT = 0.5
 """Probability of the model's least sure token below which the floor is believed, if it left nothing unplaced;
 chosen on `tests/understand/development`."""
 
 
-class HybridReader:
+class HybridReader(Reader):
     """Reads with patterns and with a model, and returns one of the two readings."""
 
     def __init__(self, floor: KeywordReader, model: ModelReader, *, doubt: float = DOUBT) -> None:
@@ -34,11 +34,6 @@ class HybridReader:
                 if it found that nothing is asked.
         """
         self.floor, self.model, self.doubt = floor, model, doubt
-
-    def read(self, sentence: str) -> tuple[Request, list[str]]:
-        """Return the request that a text makes, and the words that could not be placed; see `reading`."""
-        reading = self.reading(sentence)
-        return reading.request, reading.unplaced
 
     def reading(self, sentence: str, *, count: int = 10) -> Reading:
         """Return what a text is understood as.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from steerec.control.control import Cap, Control, read_control
 from steerec.control.request import MAX_COUNT, Request
@@ -24,9 +24,9 @@ from steerec.understand.patterns.neighbours import Embedder
 from steerec.understand.patterns.ranges import Ranges
 from steerec.understand.patterns.sets import SetReader
 from steerec.understand.patterns.titles import TitleFinder
+from steerec.understand.reading import Reader, Reading, check_length
 from steerec.understand.text import expand, lower, mark_numbers, mark_shares, normalise
 
-_LONGEST = 20_000
 """Characters of a text: bounds the time of reading."""
 _COLUMN_ALIASES = {
     "categories": ("genre",),
@@ -36,24 +36,7 @@ _COLUMN_ALIASES = {
 }
 
 
-class Reading(NamedTuple):
-    """What a text was understood as."""
-
-    request: Request
-    unplaced: list[str]
-    """Words that could not be placed, in the order of the text."""
-    says_count: bool
-    """Whether the text says how many items."""
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the text asks for nothing in particular."""
-        request = self.request
-        names = request.controls or request.prefer or request.exclude or request.candidates is not None
-        return not (self.says_count or request.allow_seen or names)
-
-
-class KeywordReader:
+class KeywordReader(Reader):
     """Reads plain English requests about one catalogue."""
 
     def __init__(self, catalog: Catalog, embedder: Embedder | None = None) -> None:
@@ -71,11 +54,6 @@ class KeywordReader:
         self._sets = SetReader(catalog.noun, catalog.singular)
         self._columns = _column_patterns(catalog)
 
-    def read(self, sentence: str) -> tuple[Request, list[str]]:
-        """Return the request that a text makes, and the words that could not be placed; see `reading`."""
-        reading = self.reading(sentence)
-        return reading.request, reading.unplaced
-
     def reading(self, sentence: str, *, count: int = 10) -> Reading:
         """Return what a text is understood as.
 
@@ -87,11 +65,7 @@ class KeywordReader:
             RequestError: the text is longer than 20,000 characters, names hundreds of different things, or
                 asks for a list of no or of more than 1,000 items.
         """
-        if len(sentence) > _LONGEST:
-            raise RequestError(
-                f"The text has {len(sentence):,} characters; a request in words may have {_LONGEST:,}. "
-                "Shorten it, or send the request as JSON."
-            )
+        check_length(sentence)
         marks, draft = Marks(), Draft(otherwise=count)
         text = self._mark(normalise(sentence), marks)
         reader = ClauseReader(self._sets.noun, marks, draft)

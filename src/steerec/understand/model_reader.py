@@ -14,11 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steerec.control.request import Request
 from steerec.data.catalog import Catalog
-from steerec.errors import RequestError, SourceError
+from steerec.errors import SourceError
 from steerec.items.vectors import installed_embedder
-from steerec.understand.keyword import Reading
 from steerec.understand.lines.choices import Offer, Offering
 from steerec.understand.lines.form import left_out, read_form
 from steerec.understand.lines.schema import Schema
@@ -27,12 +25,12 @@ from steerec.understand.model.form_search import Form, write_form
 from steerec.understand.model.network import ReaderNetwork
 from steerec.understand.model.training import load_network
 from steerec.understand.model.worlds import FEW_VALUES
+from steerec.understand.reading import Reader, Reading, check_length
 from steerec.understand.text import normalise
 from steerec.understand.vocabulary import known_words
 
 _NEAREST = 20
 """Values that are offered because they are near to what the sentence says."""
-_LONGEST = 20_000
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
 
 
@@ -43,7 +41,7 @@ class Scored(NamedTuple):
     form: Form
 
 
-class ModelReader:
+class ModelReader(Reader):
     """Reads requests about one catalogue with a trained network."""
 
     def __init__(
@@ -80,11 +78,6 @@ class ModelReader:
         """
         return cls(*load_network(Path(folder)), catalog)
 
-    def read(self, sentence: str) -> tuple[Request, list[str]]:
-        """Return the request that a text makes, and the words that could not be placed; see `reading`."""
-        reading = self.reading(sentence)
-        return reading.request, reading.unplaced
-
     def reading(self, sentence: str, *, count: int = 10) -> Reading:
         """Return what a text is understood as.
 
@@ -100,11 +93,7 @@ class ModelReader:
 
     def scored(self, sentence: str, *, count: int = 10) -> Scored:
         """Return a reading with the model's certainty; same arguments and errors as `reading`."""
-        if len(sentence) > _LONGEST:
-            raise RequestError(
-                f"The text has {len(sentence):,} characters; a request in words may have {_LONGEST:,}. "
-                "Shorten it, or send the request as JSON."
-            )
+        check_length(sentence)
         offer = self._offer(sentence)
         form = write_form(self._network, self._batcher, self.schema, offer, count=count)
         lines = read_form(form.tokens, offer, self.schema, count=count)

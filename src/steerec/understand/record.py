@@ -14,7 +14,7 @@ from steerec.control.refusal import refuse
 from steerec.control.request import compile_request
 from steerec.data.catalog import Catalog
 from steerec.errors import InfeasibleRequest, RequestError
-from steerec.understand.conversation import Reader
+from steerec.understand.reading import Reader
 
 
 def understood(

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from steerec.serve.http.settings import LimitsConfig
 
 if TYPE_CHECKING:
     from steerec.control.problem import BoolArray, Problem
+    from steerec.data.catalog import Catalog
+    from steerec.llm.language_model import LanguageModel
 
 logger = logging.getLogger(__name__)
 _LARGEST_BOUND = 10**9
@@ -54,6 +56,28 @@ class Prepared:
 
 class ServedRecommender(Recommender):
     """A run that answers requests one by one prepared, in batches."""
+
+    @classmethod
+    def of(
+        cls, engine: Recommender, *, catalog: Catalog | None = None, lm: LanguageModel | None = None
+    ) -> Self:
+        """Return an engine with all that another one has, but for what is given here.
+
+        Args:
+            engine: whose models and settings are taken.
+            catalog: the same items in the same order, attributes may differ.
+            lm: another language model.
+        """
+        return cls(
+            engine.catalog if catalog is None else catalog,
+            engine.teacher,
+            engine.lm if lm is None else lm,
+            weight=engine.weight,
+            first_place=engine.first_place,
+            beam=engine.beam,
+            folder=engine.folder,
+            reader=engine.reader_folder,
+        )
 
     def prepare(
         self,

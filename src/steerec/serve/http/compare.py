@@ -68,15 +68,7 @@ class ModelBefore:
         assert served.lm is not None
         if self._loaded is None or self._loaded[0] is not served.lm:
             self._loaded = served.lm, LanguageModel.from_pretrained(self._folder / _BEFORE)
-        return ServedRecommender(
-            served.catalog,
-            served.teacher,
-            self._loaded[1],
-            weight=served.weight,
-            first_place=served.first_place,
-            beam=served.beam,
-            folder=served.folder,
-        )
+        return ServedRecommender.of(served, lm=self._loaded[1])
 
 
 def compare(

@@ -72,16 +72,7 @@ def make_view(engine: Recommender, catalog: Catalog, unavailable: BoolArray) -> 
         catalog: the same items in the same order as the engine's, attributes may differ.
         unavailable: (N,) items that are not recommended.
     """
-    served = ServedRecommender(
-        catalog,
-        engine.teacher,
-        engine.lm,
-        weight=engine.weight,
-        first_place=engine.first_place,
-        beam=engine.beam,
-        folder=engine.folder,
-        reader=engine.reader_folder,
-    )
+    served = ServedRecommender.of(engine, catalog=catalog)
     served.warm_up()
     out = [catalog.item_ids[i] for i in np.flatnonzero(unavailable)]
     names = {*catalog.item_ids, *map(fold, catalog.displays), *map(fold, catalog.titles)}

@@ -352,7 +352,9 @@ class Service:
 
 
 def _plain_answer(engine: Recommender, text: str, past: Sequence[int]) -> str | None:
-    return engine.chat(text, past) if engine.reader.reading(text).is_empty else None
+    if not engine.converses or not engine.reader.reading(text).is_empty:
+        return None
+    return engine.chat(text, past)
 
 
 @contextmanager
