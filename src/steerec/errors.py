@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from rapidfuzz import process
 
@@ -47,6 +48,16 @@ class InfeasibleRequest(SteerecError):  # noqa: N818  (a refusal, not a fault; t
         super().__init__(message)
         self.conflict = conflict
         self.relaxation = relaxation
+
+    def as_data(self) -> dict[str, Any]:
+        """Return `{"conflict": ..., "relaxation": ...}` as plain JSON values: the one shape of a refusal."""
+        return {"conflict": _plain(asdict(self.conflict)), "relaxation": _plain(asdict(self.relaxation))}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def did_you_mean(name: str, choices: Iterable[str], n: int = 3) -> str:

@@ -180,3 +180,42 @@ def test_statements(control: Control | Cap, stated: str) -> None:
 def test_absurd_bounds_are_a_conflict_like_any_other(control: Control) -> None:
     request = Request(count=3, controls=[control])
     assert refusal(request).conflict.controls == (0,)
+
+
+@pytest.mark.parametrize(
+    ("quotes", "message"),
+    [
+        (
+            ("nothing but comedies", "only sci-fi"),
+            'You asked for "nothing but comedies" and "only sci-fi", which cannot both hold in a list of 2 '
+            'films. The nearest that works: do without "only Sci-Fi films".',
+        ),
+        (  # what no words asked for is said in ours, without quotation marks
+            (None, "only sci-fi"),
+            'You asked for only Comedy films and "only sci-fi", which cannot both hold',
+        ),
+        ((None, None), 'In a list of 2 films, "only Comedy films" and "only Sci-Fi films" cannot both hold.'),
+    ],
+)
+def test_a_refusal_speaks_in_the_words_that_were_said(quotes: tuple[str | None, ...], message: str) -> None:
+    request = Request(count=2, controls=[only("Comedy"), only("Sci-Fi")])
+    with pytest.raises(InfeasibleRequest) as error:
+        refuse(request, SHELF, compile_request(request, SHELF), quotes)
+    assert str(error.value).startswith(message)
+    assert error.value.conflict.quotes == quotes
+    assert error.value.as_data()["conflict"] == {
+        "controls": [0, 1],
+        "names": [],
+        "slack": 2,
+        "quotes": list(quotes),
+    }
+
+
+def test_own_words_for_a_single_control_say_what_there_is() -> None:
+    request = Request(count=5, controls=[only("Comedy")])
+    with pytest.raises(InfeasibleRequest) as error:
+        refuse(request, SHELF, compile_request(request, SHELF), ("five comedies",))
+    assert str(error.value) == (
+        'You asked for "five comedies", and no list of 5 films can do that: only 4 can be recommended. '
+        "The nearest that works: ask for at least 4 Comedy films instead of 5."
+    )

@@ -165,7 +165,10 @@ def test_an_impossible_request_offers_what_would_work(page: Any) -> None:
     problem = page.locator(".problem")
     problem.wait_for()
     assert page.locator(".chip-conflict").count() == 2
-    assert "cannot both hold" in problem.inner_text()
+    assert 'You asked for "only dramas" and "at least three comedies", which' in problem.inner_text()
+    page.get_by_role("button", name="at least 3 Comedy", exact=True).click()
+    assert page.locator(".chip-said").inner_text() == "You said at least three comedies"
+    page.keyboard.press("Escape")
     problem.get_by_role("button", name=re.compile("^Take: ")).click()
     problem.wait_for(state="detached")
     settled(page)

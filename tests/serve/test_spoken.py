@@ -9,6 +9,7 @@ import pytest
 
 from steerec.control.request import Request
 from steerec.data.split import Split
+from steerec.errors import InfeasibleRequest
 from steerec.serve.engine import Recommender
 from steerec.understand.record import understood
 
@@ -127,3 +128,66 @@ def test_a_greeting_is_answered_in_words_and_the_list_machinery_stays_out(
     assert greeted["conversation"]["shown"] == talk["conversation"]["shown"]
     assert (chatted["choices"][0]["message"]["content"], chatted["recommend"]) == ("Hello!", None)
     assert len(listed["recommend"]["items"]) == 10
+
+
+def test_what_cannot_be_is_refused_in_the_words_that_were_said(
+    engine: Recommender, run_folder: Path, tmp_path: Path
+) -> None:
+    text = "Five comedies, but no more than three comedies, please!"
+    quotes = ["Five comedies", "no more than three comedies"]
+    message = f'You asked for "{quotes[0]}" and "{quotes[1]}", which cannot both hold in a list of 5 films.'
+
+    async def ask() -> list[Any]:
+        async with live.client_of(live.make_service(engine, run_folder, tmp_path)) as client:
+            model = (await client.get("/v1/models")).json()["data"][0]["id"]
+            chat = {"model": model, "messages": [{"role": "user", "content": text}]}
+            listed = await client.post("/v1/recommend", json={"text": text})
+            chatted = await client.post("/v1/chat/completions", json=chat)
+            first = await client.post("/v1/conversation", json={"text": "five comedies"})
+            body = {
+                "text": "at most three dramas, no comedies at all",
+                "conversation": first.json()["conversation"],
+            }
+            turned = await client.post("/v1/conversation", json=body)
+            understood_ = await client.post("/v1/understand", json={"text": text})
+            return [listed, chatted, turned, understood_]
+
+    listed, chatted, turned, said = live.run(ask())
+    for answer in (listed, chatted):
+        assert answer.status_code == 422
+        error = answer.json()["error"]
+        assert error["message"].startswith(message)
+        assert error["conflict"] == {"controls": [0, 1], "names": [], "slack": 2, "quotes": quotes}
+    assert said.json()["conflict"] == {
+        "message": listed.json()["error"]["message"],
+        **listed.json()["error"]["conflict"],
+        "relaxation": listed.json()["error"]["relaxation"],
+    }
+    with pytest.raises(InfeasibleRequest) as refusal:
+        engine.recommend(request=text)
+    assert refusal.value.conflict.quotes == tuple(quotes)
+    assert str(refusal.value) == listed.json()["error"]["message"]
+    assert turned.status_code == 200, turned.text  # no comedies takes the place of only comedies
+
+
+def test_a_conversation_names_the_turns_that_contradict_each_other(
+    engine: Recommender, run_folder: Path, tmp_path: Path
+) -> None:
+    async def ask() -> Any:
+        async with live.client_of(live.make_service(engine, run_folder, tmp_path)) as client:
+            held: dict[str, Any] = {}
+            for text in ("four films", "at least three comedies", "at least two films that are not comedies"):
+                body = {"text": text} | ({"conversation": held} if held else {})
+                answer = await client.post("/v1/conversation", json=body)
+                if answer.status_code == 200:
+                    held = answer.json()["conversation"]
+            return answer
+
+    answer = live.run(ask())
+    error = answer.json()["error"]
+    assert error["message"].startswith(
+        'You asked for "at least three comedies" and "at least two films that are not comedies", which '
+        "cannot both hold in a list of 4 films."
+    )
+    turns = error["conversation"]["turns"]
+    assert [quote["words"] for turn in turns for quote in turn["quotes"]] == error["conflict"]["quotes"]

@@ -91,12 +91,19 @@ export interface ListedItem {
   attributes: Record<string, unknown>;
 }
 
-/** openapi: Turn */
+/** openapi: Quote-Input */
+export interface Quote {
+  control: Control | Cap;
+  words: string;
+}
+
+/** openapi: Turn-Input */
 export interface Turn {
   said: string;
   did: string;
   unplaced: string[];
   reply: string | null;
+  quotes: Quote[];
 }
 
 /** openapi: Conversation-Input */
@@ -238,6 +245,8 @@ export interface Conflict {
   controls: number[];
   names: string[];
   slack: number;
+  /** Words that each of `controls` came from, as they were said; null where it came from none. */
+  quotes: (string | null)[];
 }
 
 /** openapi: ErrorDetail */

@@ -9,10 +9,12 @@ interface Props {
   onRemove?: () => void;
   removeName?: string;
   tone?: "plain" | "conflict" | "wish" | "unplaced";
+  /** The words that asked for it; null where it came from no words. */
+  said?: string | null;
 }
 
 /** Something that was understood: press it to edit, or remove it. */
-export function Chip({ text, editor, onRemove, removeName, tone = "plain" }: Props) {
+export function Chip({ text, editor, onRemove, removeName, tone = "plain", said = null }: Props) {
   const [open, setOpen] = useState(false);
   return (
     <li className={`chip chip-${tone}`}>
@@ -30,6 +32,11 @@ export function Chip({ text, editor, onRemove, removeName, tone = "plain" }: Pro
       )}
       {open && (
         <Popover label={`Edit: ${text}`} onClose={() => setOpen(false)}>
+          {said !== null && (
+            <p className="chip-said">
+              You said <q>{said}</q>
+            </p>
+          )}
           {editor}
         </Popover>
       )}

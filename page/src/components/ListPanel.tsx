@@ -54,6 +54,7 @@ export function ListPanel({ session, actions, schema, who }: Props) {
         noun={schema.noun}
         unplaced={unplaced}
         conflict={problem?.failure.conflict?.controls ?? []}
+        turns={session.turns}
         onEdit={actions.edit}
       />
       {problem !== null && (

@@ -1,6 +1,6 @@
-import type { Cap, Control, Request } from "../api/types";
+import type { Cap, Control, Request, Turn } from "../api/types";
 import { limitOf } from "../request/bounds";
-import { isCap, withControl, withCount, withWish } from "../request/request";
+import { isCap, withControl, withCount, withWish, wordsOf } from "../request/request";
 import { saidControl, saidWish, singular } from "../request/wording";
 import { useTitles } from "../state/titles";
 import { BoundsEditor } from "./BoundsEditor";
@@ -14,13 +14,15 @@ interface Props {
   unplaced: string[];
   /** Places of controls that contradict each other. */
   conflict: number[];
+  /** What was said so far: a chip shows the words that asked for it. */
+  turns: Turn[];
   onEdit: (request: Request, wait?: boolean) => void;
 }
 
 const MOST = 200;
 
 /** What was understood, as chips: each can be edited or removed; what found no place is shown too. */
-export function Understood({ request, noun, unplaced, conflict, onEdit }: Props) {
+export function Understood({ request, noun, unplaced, conflict, turns, onEdit }: Props) {
   const titles = useTitles();
   const editor = (one: Control | Cap, place: number) => {
     if (isCap(one)) {
@@ -60,6 +62,7 @@ export function Understood({ request, noun, unplaced, conflict, onEdit }: Props)
             editor={editor(one, place)}
             onRemove={() => onEdit(withControl(request, place, null))}
             tone={conflict.includes(place) ? "conflict" : "plain"}
+            said={wordsOf(one, turns)}
           />
         ))}
         {request.prefer.map((wish, place) => (

@@ -1,4 +1,4 @@
-import type { Cap, Control, Request, Wish } from "../api/types";
+import type { Cap, Control, Request, Turn, Wish } from "../api/types";
 
 export const EMPTY: Request = {
   count: 10,
@@ -30,6 +30,12 @@ export function compact(request: Request): Partial<Request> {
 
 export function same(one: unknown, other: unknown): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
+}
+
+/** The words that asked for a control last; null where none did, as after an edit. */
+export function wordsOf(control: Control | Cap, turns: Turn[]): string | null {
+  const quotes = turns.flatMap((turn) => turn.quotes ?? []);
+  return quotes.findLast((quote) => same(quote.control, control))?.words ?? null;
 }
 
 export function withControl(request: Request, place: number, control: Control | Cap | null): Request {

@@ -3,6 +3,7 @@ import { asServiceError, isAbort, type ServiceError } from "../api/client";
 import { converse, getReasons, recommend, sendThumb, type Who } from "../api/routes";
 import type {
   Certificate,
+  Conversation,
   ConversationAnswer,
   ListedItem,
   Reason,
@@ -77,7 +78,7 @@ type Action =
   | { type: "list"; shown: Shown; request: Request; past: string[] | null; turns: Turn[] | null; fresh: boolean }
   | { type: "reply"; reply: string; turns: Turn[] }
   | { type: "reasons"; requestId: string; reasons: Reason[] }
-  | { type: "fail"; error: ServiceError; request: Request | null }
+  | { type: "fail"; error: ServiceError; conversation: Conversation | null }
   | { type: "cancel" }
   | { type: "thumb"; itemId: string; thumb: "up" | "down" }
   | { type: "begin" };
@@ -152,10 +153,11 @@ function reduce(session: Session, action: Action): Session {
         ...session,
         busy: false,
         problem: action.error,
-        request: action.request ?? session.request,
+        request: action.conversation?.standing ?? session.request,
+        turns: action.conversation?.turns ?? session.turns,
         lines: withLast(session.lines, {
           error: action.error.failure.type === "infeasible_request" ? REFUSED : action.error.message,
-          ...(action.request ? { after: action.request } : {}),
+          ...(action.conversation ? { after: action.conversation.standing } : {}),
         }),
       };
     case "cancel": {
@@ -215,7 +217,7 @@ export function useSession(
       if (isAbort(error)) return;
       const known = asServiceError(error);
       if (known.failure.type === "unknown_answer") return; // the list stays, only its reasons are gone
-      dispatch({ type: "fail", error: known, request: known.failure.conversation?.standing ?? null });
+      dispatch({ type: "fail", error: known, conversation: known.failure.conversation ?? null });
     }
   }, []);
 
@@ -289,7 +291,7 @@ export function useSession(
       if (!shown) return;
       sendThumb(shown.requestId, itemId, thumb).then(
         () => dispatch({ type: "thumb", itemId, thumb }),
-        (error: unknown) => dispatch({ type: "fail", error: asServiceError(error), request: null }),
+        (error: unknown) => dispatch({ type: "fail", error: asServiceError(error), conversation: null }),
       );
     },
   };

@@ -36,6 +36,7 @@ export function Compare({ schema, session, actions, person, peopleHref }: Props)
           noun={schema.noun}
           unplaced={[]}
           conflict={found.problem?.failure.conflict?.controls ?? []}
+          turns={session.turns}
           onEdit={actions.edit}
         />
         {found.busy && (

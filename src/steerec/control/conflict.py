@@ -34,6 +34,9 @@ class Conflict:
     """What else it takes: candidates, excluded or seen items; `count` when it alone asks for too many."""
     slack: int
     """Items by which the bounds of these controls must give, at least, for a list to exist."""
+    quotes: tuple[str | None, ...] = ()
+    """Where the request came in words: those that each of `controls` came from, as they were said; None for a
+    control that came from none. Empty where it came as data."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,13 +24,15 @@ _BLOCKED = {
 }
 
 
-def refuse(request: Request, catalog: Catalog, problem: Problem) -> None:
+def refuse(request: Request, catalog: Catalog, problem: Problem, quotes: Sequence[str | None] = ()) -> None:
     """Raise when no list satisfies a request; return when one does.
 
     Args:
         request: what was asked.
         catalog: the N items.
         problem: the request compiled for the user, by `compile_request`.
+        quotes: for each control the words that a person said it in, None where there are none; empty for a
+            request that came as data. The refusal names controls by them.
 
     Raises:
         InfeasibleRequest: no list satisfies it. The message names the fewest controls that contradict each
@@ -38,12 +41,15 @@ def refuse(request: Request, catalog: Catalog, problem: Problem) -> None:
     if is_feasible(problem):
         return
     conflict, relaxation = explain(problem)
+    if quotes:
+        conflict = replace(conflict, quotes=tuple(quotes[place] for place in conflict.controls))
     if _num_works(problem.allowed, problem) < problem.count:
         # shares mean other numbers at another count, which the compiled problem no longer knows
         relaxation = replace(relaxation, largest_count=largest_count(request, catalog, problem))
         message = _too_many(catalog, problem, relaxation)
     else:
-        message = f"{_reason(request, catalog, problem, conflict)} {_offer(request, catalog, relaxation)}"
+        offer = _offer(request, catalog, conflict, relaxation)
+        message = f"{_reason(request, catalog, problem, conflict)} {offer}"
     raise InfeasibleRequest(message.strip(), conflict=conflict, relaxation=relaxation)
 
 
@@ -92,6 +98,8 @@ def _too_many(catalog: Catalog, problem: Problem, relaxation: Relaxation) -> str
 
 def _reason(request: Request, catalog: Catalog, problem: Problem, conflict: Conflict) -> str:
     """Say which controls contradict each other, and what rules of the request narrow them."""
+    if any(conflict.quotes):
+        return _reason_as_said(request, catalog, problem, conflict)
     named = [f'"{state_control(request.controls[place], catalog)}"' for place in conflict.controls]
     rules = [_BLOCKED[name] for name in conflict.names if name in _BLOCKED]
     why = f" when {alternatives(rules, 'and')}" if rules else ""
@@ -103,6 +111,22 @@ def _reason(request: Request, catalog: Catalog, problem: Problem, conflict: Conf
     return f"In a list of {size}, {alternatives(named, 'and')} cannot {both}{why}."
 
 
+def _reason_as_said(request: Request, catalog: Catalog, problem: Problem, conflict: Conflict) -> str:
+    """Say the same in the words of the person who asks; controls that came from no words are in ours."""
+    named = [
+        f'"{quote}"' if quote is not None else state_control(request.controls[place], catalog)
+        for place, quote in zip(conflict.controls, conflict.quotes, strict=True)
+    ]
+    rules = [_BLOCKED[name] for name in conflict.names if name in _BLOCKED]
+    why = f" when {alternatives(rules, 'and')}" if rules else ""
+    size = f"{problem.count} {catalog.singular if problem.count == 1 else catalog.noun}"
+    if len(named) == 1:
+        supply = _supply(conflict.controls[0], catalog, problem)
+        return f"You asked for {named[0]}, and no list of {size} can do that{why}{supply}."
+    both = "both hold" if len(named) == 2 else "all hold"
+    return f"You asked for {alternatives(named, 'and')}, which cannot {both} in a list of {size}{why}."
+
+
 def _supply(place: int, catalog: Catalog, problem: Problem) -> str:
     """Say how many works there are for a control that fails by itself for want of them."""
     for quota in problem.quotas:
@@ -112,11 +136,12 @@ def _supply(place: int, catalog: Catalog, problem: Problem) -> str:
     return ""
 
 
-def _offer(request: Request, catalog: Catalog, relaxation: Relaxation) -> str:
+def _offer(request: Request, catalog: Catalog, conflict: Conflict, relaxation: Relaxation) -> str:
     if not relaxation.changes:
         return ""
     changes = alternatives([_change(change, request, catalog) for change in relaxation.changes], "and")
-    return f"The nearest request that can be satisfied: {changes}."
+    nearest = "that works" if any(conflict.quotes) else "request that can be satisfied"
+    return f"The nearest {nearest}: {changes}."
 
 
 def _change(change: Change, request: Request, catalog: Catalog) -> str:

@@ -27,6 +27,7 @@ from steerec.seeding import numpy_rng
 from steerec.serve.explain import explain, record
 from steerec.understand.hybrid import HybridReader, open_reader
 from steerec.understand.keyword import KeywordReader
+from steerec.understand.reading import Reading
 
 if TYPE_CHECKING:
     import polars as pl
@@ -90,6 +91,23 @@ class Recommendation:
         from steerec.serve.card import recommendation_card
 
         return recommendation_card(self)
+
+
+class Understood(NamedTuple):
+    """What is asked, and the words it was asked in."""
+
+    request: Request
+    words: str | None = None
+    """The sentence it came in; None for a request that came as data."""
+    unplaced: tuple[str, ...] = ()
+    """Words of the sentence that the request does not say."""
+    quotes: tuple[str | None, ...] = ()
+    """Words that each control came from, see `Reading.quotes`."""
+
+    @classmethod
+    def of(cls, reading: Reading, words: str) -> Self:
+        """Return what a reader made of a sentence."""
+        return cls(reading.request, words, tuple(reading.unplaced), reading.quotes)
 
 
 class _Decoded(NamedTuple):
@@ -210,12 +228,11 @@ class Recommender:
         """Answer requests for histories given as item indices; the budget is for all of them together."""
         if not requests:
             return []
-        read = [self._understand(request) for request in requests]
-        problems = [self._compile(request, seen) for (request, _, _), seen in zip(read, past, strict=True)]
+        read = [self.understand(request) for request in requests]
+        problems = [self._compile(one, seen) for one, seen in zip(read, past, strict=True)]
         lists = self._lists(past, read, problems, budget_s)
         return [
-            self._recommendation(one, request, words, unplaced, seen)
-            for one, (request, words, unplaced), seen in zip(lists, read, past, strict=True)
+            self._recommendation(found, one, seen) for found, one, seen in zip(lists, read, past, strict=True)
         ]
 
     def explain(self, recommendation: Recommendation) -> list[dict[str, Any]]:
@@ -258,33 +275,37 @@ class Recommender:
 
     def refuse(self, seen: Sequence[int], request: Request | str | None) -> None:
         """Raise what `answer` would raise for a history given as item indices; decode nothing."""
-        self._compile(self._understand(request)[0], seen)
+        self._compile(self.understand(request), seen)
 
     def _past(self, history: Sequence[str]) -> list[int]:
         if isinstance(history, str):
             raise RequestError(f'A history is a list of titles or ids, and got the text "{history:.60}".')
         return read_history(list(history), self.catalog)
 
-    def _understand(self, request: Request | str | None) -> tuple[Request, str | None, list[str]]:
+    def understand(self, request: Request | str | None) -> Understood:
+        """Return what is asked, with the words it came in.
+
+        Raises:
+            RequestError: it is neither a request, a sentence nor None, or the sentence asks for no list.
+        """
         if isinstance(request, str):
-            understood, unplaced = self.reader.read(request)
-            return understood, request, unplaced
+            return Understood.of(self.reader.reading(request), request)
         if request is not None and not isinstance(request, Request):
             raise RequestError(
                 f"A request is a Request, a sentence or None, and got {request!r:.80}. "
                 "JSON is read by Request.from_json."
             )
-        return request or Request(), None, []
+        return Understood(request or Request())
 
-    def _compile(self, request: Request, seen: Sequence[int]) -> Problem:
-        problem = compile_request(request, self.catalog, list(seen))
-        refuse(request, self.catalog, problem)
+    def _compile(self, asked: Understood, seen: Sequence[int]) -> Problem:
+        problem = compile_request(asked.request, self.catalog, list(seen))
+        refuse(asked.request, self.catalog, problem, asked.quotes)
         return problem
 
     def _lists(
         self,
         past: Sequence[Sequence[int]],
-        read: Sequence[tuple[Request, str | None, list[str]]],
+        read: Sequence[Understood],
         problems: Sequence[Problem],
         budget_s: float | None,
         prompts: Sequence[Sequence[int]] | None = None,
@@ -292,7 +313,7 @@ class Recommender:
         """Return a list for each request; `prompts` where they were written already."""
         histories = [np.asarray(seen, dtype=np.int64) for seen in past]
         scores = self.teacher.scores(histories)  # (B, N)
-        wished = np.stack([wishes(request, self.catalog) for request, _, _ in read])  # (B, N)
+        wished = np.stack([wishes(one.request, self.catalog) for one in read])  # (B, N)
         if self.lm is None:
             from steerec.control.optimum import best_list
 
@@ -304,8 +325,8 @@ class Recommender:
             ]
         if prompts is None:
             prompts = [
-                self.lm.encode_prompt(seen, words or self._sentence(request), request.count)
-                for seen, (request, words, _) in zip(past, read, strict=True)
+                self.lm.encode_prompt(seen, one.words or self._sentence(one.request), one.request.count)
+                for seen, one in zip(past, read, strict=True)
             ]
         decoded = decode_lists(
             self.lm,
@@ -323,17 +344,15 @@ class Recommender:
     def _sentence(self, request: Request) -> str:
         return render(request, self.catalog, numpy_rng(request.seed or 0, "serve"), split="train")
 
-    def _recommendation(
-        self,
-        decoded: _Decoded,
-        request: Request,
-        words: str | None,
-        unplaced: Sequence[str],
-        seen: Sequence[int],
-    ) -> Recommendation:
+    def _recommendation(self, decoded: _Decoded, asked: Understood, seen: Sequence[int]) -> Recommendation:
         items, scores, fallback_from = decoded
         certificate = certify(
-            request, self.catalog, items, list(seen), fallback_from=fallback_from, unplaced=tuple(unplaced)
+            asked.request,
+            self.catalog,
+            items,
+            list(seen),
+            fallback_from=fallback_from,
+            unplaced=asked.unplaced,
         )
         assert certificate.satisfied, "a list that violates its request must never leave the engine"
         shown = (
@@ -341,7 +360,7 @@ class Recommender:
             for i, score in zip(items, scores, strict=True)
         )
         history = tuple(self.catalog.item_ids[i] for i in seen)
-        return Recommendation(items=tuple(shown), certificate=certificate, history=history, words=words)
+        return Recommendation(items=tuple(shown), certificate=certificate, history=history, words=asked.words)
 
 
 def find_reader(folder: Path, given: str | Path | None = None) -> Path | None:

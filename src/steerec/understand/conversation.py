@@ -19,6 +19,7 @@ from steerec.control.statement import state_control
 from steerec.control.where import Where, mask
 from steerec.data.catalog import Catalog
 from steerec.data.title import fold
+from steerec.understand.quotes import trimmed
 from steerec.understand.reading import Reader, Reading
 from steerec.understand.text import ORDINAL_WORDS, expand, lower, normalise
 
@@ -80,6 +81,13 @@ _SWITCHES = re.compile(
 )
 
 
+class Quote(Config):
+    """A control and the words of a turn that it came from."""
+
+    control: Control | Cap
+    words: str
+
+
 class Turn(Config):
     """What one turn said and did."""
 
@@ -89,6 +97,8 @@ class Turn(Config):
     """Words that changed nothing because they could not be placed."""
     reply: str | None = None
     """A plain answer to a turn that asked for nothing; then no list belongs to it."""
+    quotes: tuple[Quote, ...] = ()
+    """Controls that the turn asked for, each with its words of `said`."""
 
 
 class Conversation(Config):
@@ -108,6 +118,15 @@ class Conversation(Config):
         exclude = dict.fromkeys((*self.standing.exclude, *self.shown))
         return self.standing.replace(exclude=tuple(exclude))
 
+    @property
+    def quotes(self) -> tuple[str | None, ...]:
+        """Return for each control of the standing request the words that asked for it last.
+
+        None: no turn asked for it; it came from an edit.
+        """
+        said = {one.control: one.words for turn in self.turns for one in turn.quotes}
+        return tuple(said.get(control) for control in self.standing.controls)
+
     def show(self, item_ids: Sequence[str]) -> Conversation:
         """Return the conversation after a list was shown."""
         shown = tuple(dict.fromkeys((*self.shown, *item_ids)))
@@ -120,6 +139,7 @@ class _Change(NamedTuple):
     unplaced: tuple[str, ...] = ()
     readmitted: tuple[str, ...] = ()
     """Item ids that may be shown again."""
+    quotes: tuple[Quote, ...] = ()
 
 
 def take_turn(
@@ -150,16 +170,21 @@ def take_turn(
         change = (
             _merged(Request(), reader.reading(rest), rest, catalog) if rest else _Change(Request(), "asked")
         )
-        turn = Turn(said=text, did="started over", unplaced=change.unplaced)
+        turn = Turn(said=text, did="started over", unplaced=change.unplaced, quotes=_within(text, change))
         return Conversation(standing=change.standing, turns=(*conversation.turns, turn))
     change = _change(conversation, text, plain, reader, catalog)
     reply = chat(text) if chat is not None and change.did == "nothing" else None
     if reply is not None:
         turn = Turn(said=text, did="chatted", reply=reply)
     else:
-        turn = Turn(said=text, did=change.did, unplaced=change.unplaced)
+        turn = Turn(said=text, did=change.did, unplaced=change.unplaced, quotes=_within(text, change))
     shown = tuple(one for one in conversation.shown if one not in change.readmitted)
     return conversation.replace(standing=change.standing, shown=shown, turns=(*conversation.turns, turn))
+
+
+def _within(text: str, change: _Change) -> tuple[Quote, ...]:
+    """Return the quotes of a change that stand in what was said, letter by letter."""
+    return tuple(quote for quote in change.quotes if quote.words in text)
 
 
 def _change(conversation: Conversation, text: str, plain: str, reader: Reader, catalog: Catalog) -> _Change:
@@ -184,7 +209,7 @@ def _change(conversation: Conversation, text: str, plain: str, reader: Reader, c
         if lighter is not None:
             return _Change(lighter, "forgot")
     if (found := _COMPARES.fullmatch(plain)) is not None:
-        compared = _compared(conversation, found, reader, catalog)
+        compared = _compared(conversation, text, found, reader, catalog)
         if compared is not None:
             return compared
     switches = _SWITCHES.search(plain) is not None
@@ -253,7 +278,7 @@ def _is_named(column: str, what: str) -> bool:
 
 
 def _compared(
-    conversation: Conversation, found: re.Match[str], reader: Reader, catalog: Catalog
+    conversation: Conversation, text: str, found: re.Match[str], reader: Reader, catalog: Catalog
 ) -> _Change | None:
     """Return the change of "fewer dramas": one less than the last list had; None where no set is named."""
     is_fewer = found["fewer"] is not None
@@ -272,7 +297,10 @@ def _compared(
         else Control(where=where, at_least=min(had + 1, standing.count))
     )
     kept = tuple(one for one in standing.controls if isinstance(one, Cap) or one.within or one.where != where)
-    return _Change(standing.replace(controls=(*kept, bound)), "fewer" if is_fewer else "more")
+    words = trimmed(text)
+    quotes = (Quote(control=bound, words=words),) if words else ()
+    changed = standing.replace(controls=(*kept, bound))
+    return _Change(changed, "fewer" if is_fewer else "more", quotes=quotes)
 
 
 def _controls(reader: Reader, what: str) -> tuple[Control | Cap, ...]:
@@ -302,7 +330,12 @@ def _merged(
         exclude=tuple(dict.fromkeys((*standing.exclude, *new.exclude))),
         allow_seen=standing.allow_seen or new.allow_seen,
     )
-    return _Change(changed, "asked", (*reading.unplaced, *beyond))
+    quotes = tuple(
+        Quote(control=control, words=words)
+        for control, words in zip(new.controls, reading.quotes, strict=False)
+        if words is not None
+    )
+    return _Change(changed, "asked", (*reading.unplaced, *beyond), quotes=quotes)
 
 
 def _replaces(old: Control | Cap, new: Control | Cap, switches: bool) -> bool:

@@ -58,10 +58,11 @@ class HybridReader(Reader):
             raise
         if self.prefers_floor(plain, scored.form.least):
             return plain
-        if scored.reading.is_empty and plain.is_empty:  # what neither can place is never dropped
-            unplaced = dict.fromkeys((*scored.reading.unplaced, *plain.unplaced))
-            return scored.reading._replace(unplaced=list(unplaced))
-        return scored.reading
+        reading = _quoted(scored.reading, plain)
+        if reading.is_empty and plain.is_empty:  # what neither can place is never dropped
+            unplaced = dict.fromkeys((*reading.unplaced, *plain.unplaced))
+            return reading._replace(unplaced=list(unplaced))
+        return reading
 
     @property
     def for_turns(self) -> HybridReader:
@@ -76,6 +77,14 @@ class HybridReader(Reader):
             least: probability of the model's least sure token.
         """
         return not plain.unplaced and (not plain.is_empty or self.doubt == 1) and least <= self.doubt
+
+
+def _quoted(reading: Reading, other: Reading) -> Reading:
+    """Return a reading whose controls without a quote have that of an equal control of another reading."""
+    known = dict(zip(map(str, other.request.controls), other.quotes, strict=False))
+    pairs = zip(reading.request.controls, reading.quotes, strict=False)
+    quotes = [quote if quote is not None else known.get(str(control)) for control, quote in pairs]
+    return reading._replace(quotes=tuple(quotes))
 
 
 def open_reader(catalog: Catalog, folder: Path | None) -> KeywordReader | HybridReader:

@@ -8,6 +8,7 @@ What cannot be placed is returned as it was written, never guessed.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -15,19 +16,20 @@ from steerec.control.control import Cap, Control, read_control
 from steerec.control.request import MAX_COUNT, Request
 from steerec.data.catalog import Catalog
 from steerec.errors import RequestError
-from steerec.understand.patterns.clauses import ClauseReader, Draft
+from steerec.understand.patterns.clauses import ClauseReader
 from steerec.understand.patterns.conditions import mark_conditions
 from steerec.understand.patterns.cues import IDIOMS
+from steerec.understand.patterns.draft import Draft
 from steerec.understand.patterns.lexicon import Lexicon
 from steerec.understand.patterns.marks import MARK, SET, Marks
 from steerec.understand.patterns.neighbours import Embedder
 from steerec.understand.patterns.ranges import Ranges
 from steerec.understand.patterns.sets import SetReader
 from steerec.understand.patterns.titles import TitleFinder
+from steerec.understand.quotes import Trail
 from steerec.understand.reading import Reader, Reading, check_length
 from steerec.understand.text import expand, lower, mark_numbers, mark_shares, normalise
 
-"""Characters of a text: bounds the time of reading."""
 _COLUMN_ALIASES = {
     "categories": ("genre",),
     "category": ("genre",),
@@ -66,21 +68,27 @@ class KeywordReader(Reader):
                 asks for a list of no or of more than 1,000 items.
         """
         check_length(sentence)
-        marks, draft = Marks(), Draft(otherwise=count)
-        text = self._mark(normalise(sentence), marks)
+        marks, draft, trail = Marks(), Draft(otherwise=count), Trail(sentence)
+        text = ""
+        for text in self._marked(normalise(sentence), marks):
+            trail.follow(text)
         reader = ClauseReader(self._sets.noun, marks, draft)
         for piece in reader.sentences(text):
             placed = reader.read(piece)
             draft.unplaced += self._unknown(piece, everywhere=not placed)
-        return self._request(draft)
+        return self._request(draft, trail)
 
-    def _mark(self, text: str, marks: Marks) -> str:
-        """Replace everything that has a meaning of its own, from the surest to the least sure."""
+    def _marked(self, text: str, marks: Marks) -> Iterator[str]:
+        """Replace everything that has a meaning of its own, step by step, the surest first."""
+        yield text
         text = self._titles.mark(text, marks)
+        yield text
         text = self._lexicon.mark(text, marks)
+        yield text
         text = " ".join(expand(lower(text)).split())
         text = mark_conditions(text, self._catalog.columns, self._sets.noun, marks)
         text = self._ranges.mark(text, marks)
+        yield text
         text = self._lexicon.mark_neighbours(text, marks)
         text = mark_numbers(mark_shares(text, marks), marks)
         text = re.sub(
@@ -89,12 +97,15 @@ class KeywordReader(Reader):
             lambda found: f" {marks.put('number', 1)} ",
             text,
         )
+        yield text
         for pattern, column in self._columns:
             text = pattern.sub(lambda found, column=column: f" {marks.put('column', column)} ", text)  # type: ignore[misc]
         for pattern, meaning in IDIOMS:
             text = pattern.sub(meaning, text)
+        yield text
         text = self._sets.join(text, marks)
-        return re.sub(
+        yield text
+        yield re.sub(
             rf"\b(?:at least|start with|begin with|open with) (an?)(?= {SET})",
             lambda found: f"{found[0][: -len(found[1])]} {marks.put('number', 1)} ",
             text,
@@ -125,15 +136,16 @@ class KeywordReader(Reader):
         words = [word for part in text for word in re.findall(r"[^\W\d_]+(?:'[^\W_]+)*", part)]
         return [word for word in words if self._lexicon.unknown(word)]
 
-    def _request(self, draft: Draft) -> Reading:
+    def _request(self, draft: Draft, trail: Trail) -> Reading:
         count = self._count(draft)  # what the parts come to is said, too
-        controls = []
+        controls, quotes = [], []
         for given in draft.controls:
             control = _control(given, count)
             if control is None:
                 draft.unplaced.append(given.get("said", given.get("each", "")))
             else:
                 controls.append(control)
+                quotes.append(trail.quote(given["clause"], given["anchor"]))
         request = Request(
             count=count,
             controls=controls,
@@ -142,7 +154,8 @@ class KeywordReader(Reader):
             exclude=list(dict.fromkeys(draft.exclude)),
             allow_seen=draft.allow_seen,
         )
-        return Reading(request, list(dict.fromkeys(draft.unplaced)), draft.count is not None)
+        unplaced = list(dict.fromkeys(draft.unplaced))
+        return Reading(request, unplaced, draft.count is not None, tuple(quotes))
 
     def _count(self, draft: Draft) -> int:
         """Return the length of the list: as said, else what "5 comedies and 3 dramas" come to."""
@@ -177,7 +190,7 @@ def _control(given: dict[str, Any], count: int) -> Control | Cap | None:
 
 def _settled(control: dict[str, Any], count: int) -> dict[str, Any]:
     """Turn what depends on the count into bounds, and "all are not X" into "none is X"."""
-    settled = {name: value for name, value in control.items() if name != "said"}
+    settled = {name: value for name, value in control.items() if name not in ("said", "clause", "anchor")}
     if "bare" in settled:
         settled["exactly"] = settled.pop("bare")
     if "about" in settled:

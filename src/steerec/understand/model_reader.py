@@ -8,6 +8,7 @@ Legend: V values of the catalogue, P pieces of a sentence, C choices, D width.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,12 +20,15 @@ from steerec.errors import SourceError
 from steerec.items.vectors import installed_embedder
 from steerec.understand.lines.choices import Offer, Offering
 from steerec.understand.lines.form import left_out, read_form
+from steerec.understand.lines.line_request import Lines
+from steerec.understand.lines.pointing import quoted_spans
 from steerec.understand.lines.schema import Schema
 from steerec.understand.model.batches import Batcher, Embed, TextVectors
 from steerec.understand.model.form_search import Form, write_form
 from steerec.understand.model.network import ReaderNetwork
 from steerec.understand.model.training import load_network
 from steerec.understand.model.worlds import FEW_VALUES
+from steerec.understand.quotes import Trail
 from steerec.understand.reading import Reader, Reading, check_length
 from steerec.understand.text import normalise
 from steerec.understand.vocabulary import known_words
@@ -99,7 +103,24 @@ class ModelReader(Reader):
         lines = read_form(form.tokens, offer, self.schema, count=count)
         rest = _behind(sentence, offer.sentence)
         unplaced = list(dict.fromkeys([*lines.unplaced, *left_out(form.tokens, offer), *rest]))
-        return Scored(Reading(lines.request, unplaced, lines.says_count), form)
+        quotes = self._quotes(sentence, offer, lines)
+        return Scored(Reading(lines.request, unplaced, lines.says_count, quotes), form)
+
+    def _quotes(self, sentence: str, offer: Offer, lines: Lines) -> tuple[str | None, ...]:
+        """Return for each control the words of the sentence that its line points at."""
+        if not lines.written:
+            return ()
+        trail = Trail(sentence)
+        trail.follow(offer.sentence)
+        spans = quoted_spans(lines.written, offer, self._nearness)
+        return tuple(None if span is None else trail.at(*span) for span in spans)
+
+    def _nearness(self, values: Sequence[str], pieces: Sequence[str]) -> NDArray[np.float32]:
+        """(V, P) cosines of values and pieces of a sentence."""
+        self._vectors.add([value.lower() for value in values])
+        table = np.stack([self._vectors[value.lower()] for value in values])  # (V, D)
+        near: NDArray[np.float32] = table @ self._embed([piece.strip().lower() for piece in pieces]).T
+        return near
 
     def _offer(self, sentence: str) -> Offer:
         if len(self._values) <= FEW_VALUES:

@@ -19,6 +19,9 @@ class Reading(NamedTuple):
     """Words that could not be placed, in the order of the text."""
     says_count: bool
     """Whether the text says how many items."""
+    quotes: tuple[str | None, ...] = ()
+    """For each control the words of the text that it came from, letter by letter; None where it came from no
+    words that could be told apart. Empty: there is no control, or nobody looked."""
 
     @property
     def is_empty(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -36,8 +35,8 @@ def understood(
     Returns:
         `request`: its JSON form, null where no request says the text. `unplaced`: words that could not be
         placed. `conflict`: null; or `message`, and where a request was read that no list satisfies also its
-        smallest contradicting `controls` (by index), the pseudo-controls `names` it takes, and the nearest
-        `relaxation`.
+        smallest contradicting `controls` (by index) with their `quotes` of the text, the pseudo-controls
+        `names` it takes, its `slack`, and the nearest `relaxation`.
     """
     try:
         reading = reader.reading(text)
@@ -48,13 +47,9 @@ def understood(
         return {"request": None, "unplaced": [], "conflict": {"message": str(error)}}
     conflict = None
     try:
-        refuse(reading.request, catalog, problem)
+        refuse(reading.request, catalog, problem, reading.quotes)
     except InfeasibleRequest as refusal:
-        conflict = {
-            "message": str(refusal),
-            "controls": list(refusal.conflict.controls),
-            "names": list(refusal.conflict.names),
-            "relaxation": asdict(refusal.relaxation),
-        }
+        data = refusal.as_data()
+        conflict = {"message": str(refusal), **data["conflict"], "relaxation": data["relaxation"]}
     request = json.loads(reading.request.to_json())
     return {"request": request, "unplaced": list(reading.unplaced), "conflict": conflict}

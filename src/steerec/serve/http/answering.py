@@ -16,7 +16,7 @@ from steerec.control.request import Request, compile_request
 from steerec.control.where import Where
 from steerec.decode.room import check_requests
 from steerec.errors import RequestError, SteerecError
-from steerec.serve.engine import Recommendation, Recommender
+from steerec.serve.engine import Recommendation, Recommender, Understood
 from steerec.serve.http.settings import LimitsConfig
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class Prepared:
     """Answers it, over the catalogue that the request was accepted under."""
     seen: list[int]
     """Item indices of the history, oldest first."""
-    read: Any
-    """What the engine understood: the request, the words it came in, the words that say nothing to it."""
+    read: Understood
+    """What the engine understood."""
     words: str
     """The sentence that stands for the request in a prompt."""
     problem: Problem
@@ -50,8 +50,7 @@ class Prepared:
     @property
     def request(self) -> Request:
         """What is asked."""
-        request: Request = self.read[0]
-        return request
+        return self.read.request
 
 
 class ServedRecommender(Recommender):
@@ -82,7 +81,7 @@ class ServedRecommender(Recommender):
     def prepare(
         self,
         seen: Sequence[int],
-        asked: Request | str | None,
+        asked: Request | str | Understood | None,
         *,
         unavailable: BoolArray,
         limits: LimitsConfig,
@@ -93,7 +92,7 @@ class ServedRecommender(Recommender):
 
         Args:
             seen: item indices of the history, oldest first.
-            asked: a request, a sentence, or None for ten recommendations.
+            asked: a request, a sentence, what was understood of one, or None for ten recommendations.
             unavailable: (N,) items that may not be recommended now, beside what the request leaves out.
             limits: sizes that are refused.
             budget_s: seconds after acceptance when the teacher takes over; None: never.
@@ -103,19 +102,19 @@ class ServedRecommender(Recommender):
             RequestError: the request is too large, or names what the catalogue does not have.
             InfeasibleRequest: no list satisfies it.
         """
-        if isinstance(asked, Request):
-            check_size(asked, limits)
-        read = self._understand(asked)
-        request = read[0]
+        read = asked if isinstance(asked, Understood) else self.understand(asked)
+        request = read.request
+        if read.words is None:
+            check_size(request, limits)
         problem = compile_request(request, self.catalog, list(seen))
         if unavailable.any():
             problem = problem.without(unavailable)
-        refuse(request, self.catalog, problem)
+        refuse(request, self.catalog, problem, read.quotes)
         return Prepared(
             engine=self,
             seen=list(seen),
             read=read,
-            words=read[1] or self._sentence(request),
+            words=read.words or self._sentence(request),
             problem=problem,
             budget_s=budget_s,
             accepted=time.monotonic() if accepted is None else accepted,
@@ -123,7 +122,7 @@ class ServedRecommender(Recommender):
 
     def warm_up(self) -> None:
         """Build what is built at the first request: the reader of sentences, look-ups of the catalogue."""
-        self._understand("ten")
+        self.understand("ten")
         assert self.catalog.sha256
         compile_request(Request(), self.catalog)
 
@@ -166,8 +165,7 @@ class ServedRecommender(Recommender):
     def _proven(self, decoded: Any, job: Prepared) -> Recommendation | Exception:
         if job.problem.allowed[np.asarray(decoded.items, dtype=np.int64)].all():
             try:
-                request, words, unplaced = job.read
-                return self._recommendation(decoded, request, words, unplaced, job.seen)
+                return self._recommendation(decoded, job.read, job.seen)
             except AssertionError as error:
                 return error
         return AssertionError("a list with an unavailable item must never leave the engine")

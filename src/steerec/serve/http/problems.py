@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from steerec.errors import InfeasibleRequest, RequestError
@@ -79,19 +78,8 @@ def _refusal(error: InfeasibleRequest) -> Problem:
         "infeasible_request",
         str(error),
         "Change the request as `relaxation` says, or leave one of the controls of `conflict` out.",
-        conflict=_plain(error.conflict),
-        relaxation=_plain(error.relaxation),
+        **error.as_data(),
     )
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def validation_message(errors: Sequence[Any]) -> str:

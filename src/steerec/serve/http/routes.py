@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from steerec.data.catalog import Catalog
 from steerec.errors import InfeasibleRequest
+from steerec.serve.engine import Understood as Asked
 from steerec.serve.http.feedback import Thumb, UnknownAnswer
 from steerec.serve.http.journal import REQUEST_ID
 from steerec.serve.http.metering import CONTENT_TYPE
@@ -140,9 +141,12 @@ def _add_words(api: APIRouter, service: Service) -> None:
             )
         repeats = body.repeat and talk.turns[-1].did != "went on"
         wanted = talk.standing if repeats else talk.request
-        ask = Ask(user_id=body.user_id, history=body.history, request=wanted)
+        ask = Ask(user_id=body.user_id, history=body.history)
+        asked = Asked(wanted, quotes=talk.quotes)
         try:
-            answered = await unless_gone(http.receive, service.recommend(ask, request_id=request_id))
+            answered = await unless_gone(
+                http.receive, service.recommend(ask, request_id=request_id, read=asked)
+            )
         except InfeasibleRequest as error:
             problem = problem_of(error)
             assert problem is not None

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from steerec.data.split import Split
 from steerec.errors import ConfigError, RequestError
-from steerec.serve.engine import Recommendation, Recommender
+from steerec.serve.engine import Recommendation, Recommender, Understood
 from steerec.serve.http.answering import Prepared, answer_batch
 from steerec.serve.http.batching import Admission, MicroBatcher
 from steerec.serve.http.compare import ModelBefore, Rival, compare
@@ -145,13 +145,21 @@ class Service:
 
         return histories
 
-    async def recommend(self, ask: Ask, *, request_id: str, budget_s: float | None = None) -> Answered:
+    async def recommend(
+        self,
+        ask: Ask,
+        *,
+        request_id: str,
+        budget_s: float | None = None,
+        read: Understood | None = None,
+    ) -> Answered:
         """Answer one request.
 
         Args:
             ask: who asks for what.
             request_id: names the answer.
             budget_s: seconds after which the teacher finishes the list.
+            read: what was understood of words that say what is wanted; None: `ask` says it.
 
         Raises:
             Problem: the user is unknown, or the request says the same thing twice.
@@ -163,7 +171,7 @@ class Service:
         self._check(ask)
         view = self.live.view
         async with self._accepted():
-            prepared, left_out = await self._prepared(ask, view, budget_s)
+            prepared, left_out = await self._prepared(ask, view, budget_s, read)
             answer = await self._batcher.submit(prepared)
         self._keep(answer, view, ask.user_id, prepared.words, request_id)
         return Answered(answer, view, left_out)
@@ -178,21 +186,23 @@ class Service:
             work = partial(compare, prepared, answer, view.unavailable, self._before)
             return view, await self._in_thread(self._explaining, work)
 
-    async def _prepared(self, ask: Ask, view: View, budget_s: float | None = None) -> tuple[Prepared, int]:
+    async def _prepared(
+        self, ask: Ask, view: View, budget_s: float | None = None, read: Understood | None = None
+    ) -> tuple[Prepared, int]:
         """Return a request that some list satisfies, and the items of the history that are not known."""
         accepted = time.monotonic()
         seen, left_out = await self._history(ask, view)
         prepare = partial(
             view.engine.prepare,
             seen,
-            ask.request if ask.text is None else ask.text,
+            read or (ask.request if ask.text is None else ask.text),
             unavailable=view.unavailable,
             limits=self.config.limits,
             budget_s=budget_s,
             accepted=accepted,
         )
         return await self._in_thread(
-            self._reading if ask.text is None else self._listening, prepare
+            self._reading if read or ask.text is None else self._listening, prepare
         ), left_out
 
     async def explain(self, answered: Answered) -> list[dict[str, Any]]:

@@ -29,6 +29,8 @@ class Lines(NamedTuple):
     request: Request
     unplaced: list[str]
     says_count: bool
+    written: tuple[tuple[Token, ...], ...] = ()
+    """The tokens of each control's line."""
 
 
 class _Draft(NamedTuple):
@@ -55,6 +57,7 @@ def read_request(tokens: Sequence[Token], kinds: Kinds, *, count: int = 10) -> L
     """
     lines = list(tokens)
     draft = _Draft([], {"prefer": [], "exclude": [], "candidates": []}, [])
+    written: list[tuple[Token, ...]] = []
     place, said = 0, None
     while place < len(lines):
         head = lines[place]
@@ -63,7 +66,8 @@ def read_request(tokens: Sequence[Token], kinds: Kinds, *, count: int = 10) -> L
         if head.value == "count":
             said, place = _amount(lines, place + 1, ("sum",)), place + 2
         else:
-            place = _line(lines, place, kinds, draft)
+            start, place = place, _line(lines, place, kinds, draft)
+            written += [tuple(lines[start:place])] * (len(draft.controls) - len(written))
     length = _length(said, draft.controls, count)
     controls = [_settled(control, length, draft.controls) for control in draft.controls]
     given = {name: value for name, value in draft.request.items() if value}
@@ -71,7 +75,7 @@ def read_request(tokens: Sequence[Token], kinds: Kinds, *, count: int = 10) -> L
         if name in given:
             given[name] = list(dict.fromkeys(given[name]))
     request = Request(count=length, controls=controls, **given)
-    return Lines(request, draft.unplaced, said is not None)
+    return Lines(request, draft.unplaced, said is not None, tuple(written))
 
 
 def _length(said: Any, controls: Sequence[dict[str, Any]], otherwise: int) -> int:

@@ -6,13 +6,13 @@ Legend of the marks in comments: S a set of items, # a number, % a share, C a co
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
 from steerec.understand.patterns import cues
 from steerec.understand.patterns.comparison import compare
+from steerec.understand.patterns.draft import Draft
 from steerec.understand.patterns.marks import (
     COLUMN,
     MARK,
@@ -36,29 +36,13 @@ _SEPARATOR = re.compile(r"[,:]|\b(?:and|but|plus|while|with|also|as well as|yet|
 _QUOTES = cues.FOLLOWING_QUOTES
 
 
-@dataclass
-class Draft:
-    """What has been understood so far."""
-
-    count: int | None = None
-    """As the text says; None where it does not."""
-    otherwise: int = 10
-    """Count of a text that says none."""
-    controls: list[dict[str, Any]] = field(default_factory=list)
-    """Fields of controls; `said`, the words; `bare`, `about`, `rest`, numbers that wait for the count."""
-    prefer: list[dict[str, Any]] = field(default_factory=list)
-    candidates: list[str] = field(default_factory=list)
-    exclude: list[str] = field(default_factory=list)
-    allow_seen: bool = False
-    unplaced: list[str] = field(default_factory=list)
-
-
 class ClauseReader:
     """Reads marked sentences into a draft."""
 
     def __init__(self, noun: str, marks: Marks, draft: Draft) -> None:
         """Prepare for one text; `noun` is a pattern of what items are called."""
-        self._marks, self._draft, self._noun, self._said = marks, draft, noun, ""
+        self._marks, self._draft, self._noun = marks, draft, noun
+        self._source: dict[str, str] = {}
         self._counted = re.compile(
             rf"(?<!first )(?<!top )(?<!last )(?<!opening )({NUMBER}) (?:(?!of\b|or\b|at\b|to\b"
             rf"|in\b)\w+ ){{0,2}}?{noun}"
@@ -195,6 +179,10 @@ class ClauseReader:
             return self._without(rest, number), [1, self._marks.number(number[0])]
         return clause, None
 
+    def _notice(self, clause: str, anchor: str) -> None:
+        """Keep where what is read next comes from."""
+        self._source = {"said": self._marks.words(clause), "clause": clause, "anchor": anchor}
+
     @staticmethod
     def _without(clause: str, found: re.Match[str]) -> str:
         return f"{clause[: found.start()]} {clause[found.end() :]}".strip()
@@ -204,7 +192,7 @@ class ClauseReader:
     def _bound(self, clause: str, previous: str | None) -> str:
         """Read a clause about one set; returns the kind of bound, for a clause that leaves it unsaid."""
         where = self._marks.where(re.findall(SET, clause)[0])
-        self._said = self._marks.words(clause)
+        self._notice(clause, re.findall(SET, clause)[0])
         clause, window = self._window(clause)
         shares, numbers = re.findall(SHARE, clause), re.findall(NUMBER, clause)
         if shares:
@@ -305,20 +293,24 @@ class ClauseReader:
         return re.sub(MARK, " ", re.sub(f"{NUMBER}|{SHARE}", "#", clause))
 
     def _add(self, kind: str, where: WhereJson, window: list[int] | None, **bounds: Any) -> str:
-        control = {"where": where, "said": self._said, **bounds}
-        self._draft.controls.append(control | ({"within": window} if window else {}))
+        control = {"where": where, **bounds} | ({"within": window} if window else {})
+        self._draft.controls.append(control | self._source)
         return kind
 
     def _cap(self, clause: str) -> bool:
         """Read "at most # per C"."""
         if not cues.DISTRIBUTIVE.search(clause) and not re.search(f"{NUMBER}|{SHARE}", clause):
             return False
-        column = self._marks.column(re.findall(COLUMN, clause)[0])
+        anchor = re.findall(COLUMN, clause)[0]
+        column = self._marks.column(anchor)
+        self._notice(clause, anchor)
         shares, numbers = re.findall(SHARE, clause), re.findall(NUMBER, clause)
         if shares:
             if compare(self._bare(clause)) == "lt":
                 return False  # a cap has no strict share
-            self._draft.controls.append({"each": column, "share_at_most": self._marks.share(shares[0])})
+            self._draft.controls.append(
+                {"each": column, "share_at_most": self._marks.share(shares[0])} | self._source
+            )
             return True
         no_two = cues.NO_TWO.search(clause) is not None
         if numbers and not no_two:
@@ -326,10 +318,12 @@ class ClauseReader:
             way = compare(self._bare(clause))
             if way in ("ge", "gt"):
                 return False
-            self._draft.controls.append({"each": column, "at_most": n - 1 if way == "lt" and n else n})
+            self._draft.controls.append(
+                {"each": column, "at_most": n - 1 if way == "lt" and n else n} | self._source
+            )
             return True
         if no_two or cues.ONE_EACH.search(clause):
-            self._draft.controls.append({"each": column, "at_most": 1})
+            self._draft.controls.append({"each": column, "at_most": 1} | self._source)
             return True
         return False
 
