@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from served_world import served_split
@@ -123,3 +125,27 @@ def test_a_seen_item_has_no_rank_among_the_unseen(split: Split, teacher: Floor) 
     assert first.rank is None
     assert "you have seen it before" in say(first, request, split.catalog)
     assert second.rank is not None
+
+
+class Counting(Floor):
+    """A teacher that knows which histories it was asked about."""
+
+    def __init__(self, teacher: Floor) -> None:
+        self.teacher, self.asked = teacher, list[tuple[int, ...]]()
+
+    def scores(self, histories: Any) -> Any:
+        self.asked += [tuple(int(i) for i in one) for one in histories]
+        return self.teacher.scores(histories)
+
+
+def test_every_history_is_scored_once(split: Split, teacher: Floor) -> None:
+    history = split.train[3].tolist()
+    counting = Counting(teacher)
+    reasons = served(split, counting, Request(count=6), history)
+    listed, *asked = counting.asked  # the first is for the list itself
+    assert listed == tuple(history)
+    assert asked.count(tuple(history)) == 1
+    shorter = {tuple(history[:h] + history[h + 1 :]) for h in range(len(history))}
+    assert set(asked[1 : 1 + len(history)]) == shorter
+    assert len(asked) <= 1 + len(history) + len(reasons)
+    assert reasons == served(split, teacher, Request(count=6), history)

@@ -11,6 +11,8 @@ from steerec.control.request import Request
 from steerec.data.split import Split
 from steerec.errors import InfeasibleRequest
 from steerec.serve.engine import Recommender
+from steerec.understand.keyword import KeywordReader
+from steerec.understand.reading import Reading
 from steerec.understand.record import understood
 
 live = pytest.importorskip(
@@ -191,3 +193,30 @@ def test_a_conversation_names_the_turns_that_contradict_each_other(
     )
     turns = error["conversation"]["turns"]
     assert [quote["words"] for turn in turns for quote in turn["quotes"]] == error["conflict"]["quotes"]
+
+
+def test_a_chat_message_is_read_once(
+    engine: Recommender, run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recommender, "converses", True)
+    monkeypatch.setattr(Recommender, "chat", lambda self, said, past=(): None)
+    read: list[str] = []
+    reading = KeywordReader.reading
+
+    def counted(self: KeywordReader, sentence: str, *, count: int = 10) -> Reading:
+        read.append(sentence)
+        return reading(self, sentence, count=count)
+
+    async def ask() -> list[Any]:
+        async with live.client_of(live.make_service(engine, run_folder, tmp_path)) as client:
+            model = (await client.get("/v1/models")).json()["data"][0]["id"]
+            monkeypatch.setattr(KeywordReader, "reading", counted)
+            texts = ("three comedies, no quantum films", "Hello")
+            bodies = [{"model": model, "messages": [{"role": "user", "content": text}]} for text in texts]
+            return [(await client.post("/v1/chat/completions", json=body)).json() for body in bodies]
+
+    listed, greeted = live.run(ask())
+    assert read == ["three comedies, no quantum films", "Hello"]
+    assert listed["recommend"]["understood"]["request"]["count"] == 3
+    assert listed["recommend"]["understood"]["unplaced"] == ["quantum"]
+    assert len(greeted["recommend"]["items"]) == 10

@@ -25,7 +25,7 @@ from steerec.recommend.recommender import Recommender as Conventional
 from steerec.recommend.table import load_recommender
 from steerec.seeding import numpy_rng
 from steerec.serve.explain import explain, record
-from steerec.understand.hybrid import HybridReader, open_reader
+from steerec.understand.hybrid import HybridReader, Readers
 from steerec.understand.keyword import KeywordReader
 from steerec.understand.reading import Reading
 
@@ -138,12 +138,12 @@ class Recommender:
         first_place: float = 0.0,
         beam: int = 8,
         folder: Path | None = None,
-        reader: Path | None = None,
+        reader: Path | Readers | None = None,
     ) -> None:
         self.catalog, self.teacher, self.lm = catalog, teacher, lm
         self.weight, self.first_place = weight, first_place
         self.beam, self.folder = beam, folder
-        self.reader_folder = reader
+        self.readers = reader if isinstance(reader, Readers) else Readers(reader)
         self._reader: KeywordReader | HybridReader | None = None
 
     @classmethod
@@ -251,7 +251,7 @@ class Recommender:
     def reader(self) -> KeywordReader | HybridReader:
         """What reads sentences; built when it is first asked for."""
         if self._reader is None:
-            self._reader = open_reader(self.catalog, self.reader_folder)
+            self._reader = self.readers.of(self.catalog)
         return self._reader
 
     @property

@@ -22,6 +22,8 @@ from steerec.control.statement import state_control
 from steerec.data.catalog import Catalog
 from steerec.recommend.recommender import Recommender as Conventional
 
+Scores = NDArray[np.float64]
+
 _MOST_NAMED = 3
 _MOST_TRIED = 200
 _LEAST_FALL = 0.1
@@ -67,7 +69,7 @@ def explain(
         history: H item indices, oldest first; carriers are sought among the latest 200.
         request: what was asked.
         catalog: N items.
-        teacher: scores histories; it is asked about 2 + H + K histories, in batches.
+        teacher: scores histories; it is asked about at most 1 + H + K of them, in batches.
     """
     problem = compile_request(request, catalog, history)
     unseen = compile_request(Request(), catalog, history).allowed
@@ -79,17 +81,15 @@ def explain(
     past = list(history)
     tried = range(max(len(past) - _MOST_TRIED, 0), len(past))
     shorter = [past[:h] + past[h + 1 :] for h in tried]
-    said = _log_probs([past, *shorter], among, teacher, items)
+    whole = _scores([past], teacher)  # (1, N)
     falls = np.zeros((len(past), len(items)))  # (H, K)
-    falls[tried.start :] = said[:1] - said[1:]
+    falls[tried.start :] = _log_probs(whole, among, items) - _all_log_probs(shorter, among, teacher, items)
     named = [_strongest(falls[:, k]) for k in range(len(items))]
-    with_all = _ranks([past], items, among, teacher)
-    dropped = [frozenset(chosen) for chosen in named]
-    without = [[item for h, item in enumerate(past) if h not in gone] for gone in dropped]
-    left = _ranks(without, items, among, teacher)
+    with_all = _ranks(whole, items, among)
+    left = _ranks_without(past, named, items, among, teacher)
     reasons = []
     for k, item in enumerate(items):
-        is_carried = bool(named[k]) and left[k] >= _FALLS_TO * with_all[k]
+        is_carried = k in left and left[k] >= _FALLS_TO * with_all[k]
         carriers = [Carrier(past[h], float(falls[h, k])) for h in named[k]] if is_carried else []
         reasons.append(
             Reason(
@@ -176,42 +176,61 @@ def _strongest(falls: NDArray[np.float64]) -> list[int]:
     return [int(h) for h in order if falls[h] >= _LEAST_FALL]
 
 
-def _log_probs(
+def _log_probs(scores: Scores, among: BoolArray, items: Sequence[int]) -> Scores:
+    """(H, K) log-probabilities of some items among a set, from the scores (H, N) after some histories."""
+    top = scores[:, among].max(axis=1, keepdims=True)
+    total = np.log(np.exp(scores[:, among] - top).sum(axis=1, keepdims=True)) + top
+    return scores[:, list(items)] - total  # type: ignore[no-any-return]
+
+
+def _all_log_probs(
     histories: Sequence[Sequence[int]], among: BoolArray, teacher: Conventional, items: Sequence[int]
-) -> NDArray[np.float64]:
-    """Return the teacher's log-probabilities of some items among a set, one row per history."""
-    rows = []
+) -> Scores:
+    """(H, K) the same after histories that are scored here, in batches."""
     chunk = max(1, _TOGETHER // len(among))
-    for start in range(0, len(histories), chunk):
-        scores = _scores(histories[start : start + chunk], teacher)
-        top = scores[:, among].max(axis=1, keepdims=True)
-        total = np.log(np.exp(scores[:, among] - top).sum(axis=1, keepdims=True)) + top
-        rows.append(scores[:, list(items)] - total)
-    return np.concatenate(rows)
+    parts = (histories[start : start + chunk] for start in range(0, len(histories), chunk))
+    rows = [_log_probs(_scores(part, teacher), among, items) for part in parts]
+    return np.concatenate([np.zeros((0, len(items))), *rows])
 
 
-def _ranks(
-    histories: Sequence[Sequence[int]], items: Sequence[int], among: BoolArray, teacher: Conventional
-) -> list[int]:
-    """Return the rank of each item after its own history, among a set and itself, ties against it.
+def _ranks(scores: Scores, items: Sequence[int], among: BoolArray) -> list[int]:
+    """Return the rank of each item by its own row, among a set and itself, ties against it.
 
-    One history alone is that of every item.
+    One row alone is that of every item.
     """
     found: list[int] = []
     chunk = max(1, _TOGETHER // len(among))
-    shared = _scores(histories, teacher) if len(histories) == 1 else None  # (1, N)
     for start in range(0, len(items), chunk):
         part = items[start : start + chunk]
-        scores = shared if shared is not None else _scores(histories[start : start + chunk], teacher)
-        scores = np.broadcast_to(scores, (len(part), len(among)))
-        own = scores[np.arange(len(part)), list(part)][:, None]
-        better = (scores >= own) & among
+        rows = scores if len(scores) == 1 else scores[start : start + chunk]
+        rows = np.broadcast_to(rows, (len(part), len(among)))
+        own = rows[np.arange(len(part)), list(part)][:, None]
+        better = (rows >= own) & among
         better[np.arange(len(part)), list(part)] = False
         found += (1 + better.sum(axis=1)).tolist()
     return found
 
 
-def _scores(histories: Sequence[Sequence[int]], teacher: Conventional) -> NDArray[np.float64]:
+def _ranks_without(
+    past: Sequence[int],
+    named: Sequence[Sequence[int]],
+    items: Sequence[int],
+    among: BoolArray,
+    teacher: Conventional,
+) -> dict[int, int]:
+    """Return place in the list -> rank without the places of the history that are named for it, if any."""
+    places = [k for k, gone in enumerate(named) if gone]
+    found: dict[int, int] = {}
+    chunk = max(1, _TOGETHER // len(among))
+    for start in range(0, len(places), chunk):
+        part = places[start : start + chunk]
+        without = [[item for h, item in enumerate(past) if h not in named[k]] for k in part]
+        ranks = _ranks(_scores(without, teacher), [items[k] for k in part], among)
+        found |= zip(part, ranks, strict=True)
+    return found
+
+
+def _scores(histories: Sequence[Sequence[int]], teacher: Conventional) -> Scores:
     return teacher.scores([np.asarray(one, np.int64) for one in histories]).astype(np.float64)
 
 

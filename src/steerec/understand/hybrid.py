@@ -6,13 +6,24 @@ knows how sure it is. Where both understand the same there is nothing to decide.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from steerec.config import fingerprint
 from steerec.data.catalog import Catalog
 from steerec.errors import RequestError
 from steerec.items.vectors import installed_embedder
 from steerec.understand.keyword import KeywordReader
+from steerec.understand.lines.schema import CLOSED, ORDERED
+from steerec.understand.model.batches import Embed
+from steerec.understand.model.network import ReaderNetwork
+from steerec.understand.model.training import load_network
 from steerec.understand.model_reader import ModelReader
 from steerec.understand.reading import Reader, Reading
 
@@ -87,16 +98,77 @@ def _quoted(reading: Reading, other: Reading) -> Reading:
     return reading._replace(quotes=tuple(quotes))
 
 
-def open_reader(catalog: Catalog, folder: Path | None) -> KeywordReader | HybridReader:
-    """Return the best reader there is for a catalogue: with a model where its folder is given.
+class Readers:
+    """The readers of one run: its networks are loaded once, whatever becomes of the catalogue."""
 
-    Args:
-        catalog: N items.
-        folder: of a trained reader; None: keywords and patterns alone.
+    def __init__(self, folder: Path | None) -> None:
+        """Load nothing yet.
 
-    Raises:
-        DataError: the folder holds no reader.
-        SourceError: the model needs MiniLM, and it is not installed.
+        Args:
+            folder: of a trained reader; None: keywords and patterns alone.
+        """
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._last: tuple[str, KeywordReader | HybridReader] | None = None
+
+    def of(self, catalog: Catalog) -> KeywordReader | HybridReader:
+        """Return the best reader there is for a catalogue; the last one where nothing that it reads changed.
+
+        Args:
+            catalog: N items.
+
+        Raises:
+            DataError: the folder holds no reader.
+            SourceError: the model needs MiniLM, and it is not installed.
+        """
+        words = vocabulary(catalog)
+        with self._lock:
+            if self._last is None or self._last[0] != words:
+                self._last = words, self._made(catalog)
+            return self._last[1]
+
+    def _made(self, catalog: Catalog) -> KeywordReader | HybridReader:
+        floor: Any = KeywordReader(catalog, self._embed)
+        if self._network is None:
+            return floor  # type: ignore[no-any-return]
+        return HybridReader(floor, ModelReader(*self._network, catalog, self._embed))
+
+    @cached_property
+    def _network(self) -> tuple[ReaderNetwork, Path] | None:
+        return None if self.folder is None else load_network(self.folder)
+
+    @cached_property
+    def _embed(self) -> Any:
+        embed = installed_embedder()
+        return None if embed is None else _OneAtATime(embed)
+
+
+class _OneAtATime:
+    """Text vectors for several threads: the tokenizer of MiniLM bears one at a time.
+
+    A new catalogue is made ready while sentences are still read under the old one.
     """
-    floor: Any = KeywordReader(catalog, installed_embedder())
-    return floor if folder is None else HybridReader(floor, ModelReader.from_pretrained(folder, catalog))
+
+    def __init__(self, embed: Embed) -> None:
+        self._embed, self._lock = embed, threading.Lock()
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        with self._lock:
+            return self._embed(texts)
+
+
+def vocabulary(catalog: Catalog) -> str:
+    """Return a hash of all that a reader takes from a catalogue: names, values, and the ranges of columns.
+
+    Stock, and prices between the least and the greatest, are no part of it.
+    """
+    values = {name: catalog.values(name) for name, kind in catalog.columns.items() if kind in CLOSED}
+    ordered = [catalog.frame[name] for name, kind in catalog.columns.items() if kind in ORDERED]
+    ranges = {one.name: [str(one.dtype), str(one.min()), str(one.max())] for one in ordered}
+    names = [catalog.item_ids, catalog.titles, catalog.displays, catalog.popularity.tolist()]
+    return fingerprint([catalog.noun, list(catalog.columns.items()), values, ranges, names])
+
+
+def open_reader(catalog: Catalog, folder: Path | None) -> KeywordReader | HybridReader:
+    """Return the best reader there is for a catalogue; arguments and errors as in `Readers`."""
+    return Readers(folder).of(catalog)

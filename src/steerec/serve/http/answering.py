@@ -75,7 +75,7 @@ class ServedRecommender(Recommender):
             first_place=engine.first_place,
             beam=engine.beam,
             folder=engine.folder,
-            reader=engine.reader_folder,
+            reader=engine.readers,
         )
 
     def prepare(

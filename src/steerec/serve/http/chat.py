@@ -26,7 +26,7 @@ from steerec.serve.http.journal import REQUEST_ID
 from steerec.serve.http.middleware import unless_gone
 from steerec.serve.http.routes import recommended
 from steerec.serve.http.schema import Ask, Recommended
-from steerec.serve.http.service import Service
+from steerec.serve.http.service import Heard, Service
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 
@@ -118,15 +118,14 @@ def router(service: Service, route_class: type[APIRoute]) -> APIRouter:
         check_model(service, body.model)
         request_id = REQUEST_ID.get()
         ask = ask_of(body)
-        words = None
+        heard = Heard()
         if ask.text is not None and (body.recommend is None or body.recommend.text is None):
-            words = await unless_gone(http.receive, service.in_words(ask))
-        if words is not None:
-            reply = _Reply(service, body, words.splitlines(), None, request_id)
+            heard = await unless_gone(http.receive, service.in_words(ask))
+        if heard.reply is not None:
+            reply = _Reply(service, body, heard.reply.splitlines(), None, request_id)
         else:
-            shown = recommended(
-                await unless_gone(http.receive, service.recommend(ask, request_id=request_id))
-            )
+            work = service.recommend(ask, request_id=request_id, read=heard.read)
+            shown = recommended(await unless_gone(http.receive, work))
             reply = _Reply(service, body, answer_lines(shown), shown, request_id)
         if body.stream:
             headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

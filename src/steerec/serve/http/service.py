@@ -43,6 +43,15 @@ class Answered(NamedTuple):
     history_left_out: int
 
 
+class Heard(NamedTuple):
+    """What a text comes to that may ask for nothing."""
+
+    reply: str | None = None
+    """An answer in words; None where a list is wanted."""
+    read: Understood | None = None
+    """What it was understood as; None where it was not read."""
+
+
 class Service:
     """Answers requests for one run while `running` is open."""
 
@@ -253,13 +262,18 @@ class Service:
                 ),
             )
 
-    async def in_words(self, ask: Ask) -> str | None:
-        """Return a plain answer to a text that asks for nothing; None where a list is wanted."""
+    async def in_words(self, ask: Ask) -> Heard:
+        """Return a plain answer to a text that asks for nothing, and what the text was understood as.
+
+        Nothing is read where the model speaks no language: it makes a list of every text.
+        """
         self._check(ask)
         view, text = self.live.view, ask.text or ""
+        if not view.engine.converses:
+            return Heard()
         async with self._accepted():
             past, _ = await self._history(ask, view)
-            return await self._in_thread(self._listening, lambda: _plain_answer(view.engine, text, past))
+            return await self._in_thread(self._listening, lambda: _heard(view.engine, text, past))
 
     @asynccontextmanager
     async def _accepted(self) -> AsyncIterator[None]:
@@ -361,10 +375,10 @@ class Service:
         )
 
 
-def _plain_answer(engine: Recommender, text: str, past: Sequence[int]) -> str | None:
-    if not engine.converses or not engine.reader.reading(text).is_empty:
-        return None
-    return engine.chat(text, past)
+def _heard(engine: Recommender, text: str, past: Sequence[int]) -> Heard:
+    reading = engine.reader.reading(text)
+    reply = engine.chat(text, past) if reading.is_empty else None
+    return Heard(reply, Understood.of(reading, text))
 
 
 @contextmanager
