@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from steerec.data.synthetic import make_world
 from steerec.errors import RequestError
 from steerec.understand.keyword import KeywordReader
+from steerec.understand.patterns.sets import SetReader
 
 CATALOG = make_world(50, 120, num_categories=8).catalog
 READER = KeywordReader(CATALOG)
@@ -252,6 +253,41 @@ def test_texts_without_a_request_ask_for_ten():
 def test_a_text_of_any_length_is_refused():
     with pytest.raises(RequestError, match="24,000 characters; a request in words may have 20,000"):
         READER.read("comedy" * 4000)
+
+
+@pytest.mark.parametrize(
+    ("piece", "per_character"),
+    [
+        ("I'd like two comedies from the nineties, and no films by Blue Fox. ", 400),
+        ("comedy films from 1990 and ", 60),  # never a full stop: then the work has a limit
+    ],
+)
+def test_the_time_of_a_long_text_is_about_linear(piece, per_character, monkeypatch):
+    looked_at = []
+    step = SetReader._step
+    monkeypatch.setattr(
+        SetReader, "_step", lambda self, text, marks: looked_at.append(len(text)) or step(self, text, marks)
+    )
+    work = []
+    for length in (9_000, 18_000):
+        looked_at.clear()
+        READER.read((piece * length)[:length])
+        work.append(sum(looked_at))
+    assert work[1] <= 2.2 * work[0] + 1_000
+    assert work[1] <= per_character * 18_000
+
+
+def test_words_that_no_value_spells_are_looked_up_together():
+    asked = []
+
+    def embed(texts):
+        asked.append(len(texts))
+        return np.ones((len(texts), 4), np.float32)
+
+    reader = KeywordReader(CATALOG, embed)
+    asked.clear()
+    reader.read(" ".join(f"qu{chr(97 + i // 26)}{chr(97 + i % 26)}zz" for i in range(300)))
+    assert asked == [200]
 
 
 @pytest.mark.parametrize("piece", ["comedy films in the ", "(comedy or ", "'a' ", "a ", "not ", "xx"])

@@ -140,9 +140,8 @@ def test_neighbours_need_nearness_and_a_lead():
         return np.array([vectors[text.removesuffix(" films")] for text in texts], np.float32)
 
     neighbours = Neighbours(["a", "b", "c"], embed, "films")
-    assert neighbours.nearest("near a") == "a"
-    assert neighbours.nearest("between") is None
-    assert [value for value, _ in neighbours.ranked("near a")] == ["a", "b", "c"]
+    assert neighbours.nearest(["near a", "between"]) == {"near a": "a", "between": None}
+    assert [value for value, _ in neighbours.ranked(["near a"])[0]] == ["a", "b", "c"]
 
 
 def test_neighbours_of_real_words():
@@ -162,9 +161,7 @@ def test_neighbours_of_real_words():
         "War",
     ]
     neighbours = Neighbours(genres, vectors.TextEncoder().encode, "films")
-    placed = {
-        word: neighbours.nearest(word) for word in ("scary", "humorous", "military", "singing", "tuesday")
-    }
+    placed = neighbours.nearest(["scary", "humorous", "military", "singing", "tuesday"])
     assert placed == {
         "scary": "Horror",
         "humorous": "Comedy",

@@ -25,6 +25,8 @@ _JOINERS = frozenset({"and", "the", "of", "for"})
 _KINDS = ("categories", "category", "path")  # where a word is looked for first
 _FUZZY = 86.0
 """Least rapidfuzz ratio of a slip of the pen: one wrong letter in seven."""
+_MOST_LOOKED_UP = 200
+"""Different words of one text that are compared with the values in meaning; nobody asks for more."""
 _FAMILY, _FAMILY_SHARE = 5, 0.6
 """Words are of one family when they share this many first letters and this part of the longer one."""
 
@@ -83,13 +85,12 @@ class Lexicon:
         """Replace words that no value spells by the value nearest in meaning; needs an embedder."""
         if self._neighbours is None:
             return text
+        unknown = dict.fromkeys(word for word in _TOKEN.findall(text) if self.unknown(word))
+        near = self._neighbours.nearest(list(unknown)[:_MOST_LOOKED_UP])
 
         def replace(found: re.Match[str]) -> str:
             word = found[0]
-            if not self.unknown(word):
-                return word
-            assert self._neighbours is not None
-            value = self._neighbours.nearest(word)
+            value = near.get(word)
             if value is None:
                 return word
             readings = self._readings[_key(value)[0]]

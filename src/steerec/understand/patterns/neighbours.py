@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+_MOST_KNOWN = 10_000
+"""Words that are remembered."""
 Embedder = Callable[[list[str]], NDArray[np.float32]]
 """Texts (n) to vectors (n, d) float32; `steerec.items.vectors.TextEncoder` is one."""
 
@@ -40,24 +42,31 @@ class Neighbours:
         self._matrix = _unit(vectors - self._mean)
         self._known: dict[str, str | None] = {}
 
-    def nearest(self, word: str) -> str | None:
-        """Return the value that a word or short phrase means, or None when no value is near enough."""
-        if word not in self._known:
-            self._known[word] = self._search(word)
-        return self._known[word]
+    def nearest(self, words: Sequence[str]) -> dict[str, str | None]:
+        """Return the value that each word or short phrase means, or None when no value is near enough."""
+        new = [word for word in dict.fromkeys(words) if word not in self._known]
+        if new:
+            if len(self._known) > _MOST_KNOWN:
+                self._known.clear()
+            self._known.update(zip(new, self._search(new), strict=True))
+        return {word: self._known[word] for word in words}
 
-    def ranked(self, word: str) -> list[tuple[str, float]]:
-        """Return every value with its cosine, nearest first; ties in the order of `values`."""
-        cosine = self._matrix @ _unit(self._vectors((word,)) - self._mean)[0]
-        order = np.argsort(-cosine, kind="stable")
-        return [(self.values[place], float(cosine[place])) for place in order]
+    def ranked(self, words: Sequence[str]) -> list[list[tuple[str, float]]]:
+        """Return for each word every value with its cosine, nearest first; ties in the order of `values`."""
+        cosines = _unit(self._vectors(words) - self._mean) @ self._matrix.T  # (n, V)
+        return [
+            [(self.values[place], float(row[place])) for place in np.argsort(-row, kind="stable")]
+            for row in cosines
+        ]
 
-    def _search(self, word: str) -> str | None:
+    def _search(self, words: Sequence[str]) -> list[str | None]:
         if not self.values:
-            return None
-        (best, cosine), *others = self.ranked(word)
-        lead = cosine - others[0][1] if others else 2.0
-        return best if cosine >= self._floor and lead >= self._margin else None
+            return [None] * len(words)
+        found: list[str | None] = []
+        for (best, cosine), *others in self.ranked(words):
+            lead = cosine - others[0][1] if others else 2.0
+            found.append(best if cosine >= self._floor and lead >= self._margin else None)
+        return found
 
     def _vectors(self, words: Sequence[str]) -> NDArray[np.float32]:
         return np.asarray(self._embed([f"{word} {self._noun}" for word in words]), dtype=np.float32)

@@ -44,8 +44,11 @@ _AT_ONCE = (
 )
 _AND = r" ?,? ?(?P<word>and/or|and|or|nor|&|plus) (?:either |the |also )?"
 
-_MOST_STEPS = 500
-"""Every step removes at least one mark or word, so this only bounds the time of a hostile text."""
+_MOST_STEPS, _MOST_WORK = 500, 1_000_000
+"""Every step removes at least one mark or word, so these only bound the time of a hostile text: rewritings of
+one sentence, and characters that are looked at for them."""
+_STOP = re.compile(r"([.!?;\n]+(?= |$))")
+"""No rule joins what stands in two sentences."""
 
 _Rule = tuple[re.Pattern[str], Callable[[re.Match[str], Marks], str]]
 
@@ -73,14 +76,19 @@ class SetReader:
         ]
 
     def join(self, text: str, marks: Marks) -> str:
-        """Rewrite the text until every noun phrase is one set."""
-        text = _tidy(text)
-        for _ in range(_MOST_STEPS):
-            step = self._step(text, marks)
+        """Rewrite the text, sentence by sentence, until every noun phrase is one set."""
+        pieces = _STOP.split(_tidy(text))
+        pieces[::2] = [self._joined(piece, marks) for piece in pieces[::2]]
+        return _tidy("".join(pieces))
+
+    def _joined(self, sentence: str, marks: Marks) -> str:
+        lead = sentence[: len(sentence) - len(sentence.lstrip())]
+        for _ in range(min(_MOST_STEPS, _MOST_WORK // (len(sentence) + 1))):
+            step = self._step(sentence, marks)
             if step is None:
                 break
-            text = step
-        return text
+            sentence = lead + step
+        return sentence
 
     def _step(self, text: str, marks: Marks) -> str | None:
         """Apply the first rule that changes anything, at the first place where it does."""

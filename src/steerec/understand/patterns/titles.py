@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from steerec.data.catalog import Catalog
 from steerec.data.title import fold
@@ -19,6 +20,7 @@ _CUE = re.compile(
     r"|recommend|comparable (?:to|with))[:,]? (?=\S)",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"\S+")
 _LONGEST = 12  # words of a title that stands without quotation marks
 _FARTHEST = 400  # characters from an opening quotation mark to its closing one
 
@@ -76,9 +78,9 @@ class TitleFinder:
             place = found.end()
             if not (text[place].isupper() or text[place].isdigit()):
                 continue
-            words = list(re.finditer(r"\S+", text[place:]))[:_LONGEST]
+            words = list(islice(_WORD.finditer(text, place), _LONGEST))
             for length in range(len(words), 0, -1):
-                name = text[place : place + words[length - 1].end()]
+                name = text[place : words[length - 1].end()]
                 title = name if fold(name) in self._names else name.rstrip(".,;:!?")
                 if not title.isdigit() and (item := self.item(title)) is not None:
                     mark = marks.put("quote", QuoteMark(text=title, item_id=item))
