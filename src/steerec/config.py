@@ -77,6 +77,8 @@ def _set(config: ConfigT, path: list[str], value: Any, setting: str) -> ConfigT:
         )
     if rest:
         inner = getattr(config, name)
+        if isinstance(inner, Mapping):
+            return config.replace(**{name: _set_entry(inner, rest, value, setting)})
         if not isinstance(inner, Config):
             raise ConfigError(f'"{setting}": "{name}" is a value ({inner!r}), it has no field "{rest[0]}".')
         value = _set(inner, rest, value, setting)
@@ -85,6 +87,19 @@ def _set(config: ConfigT, path: list[str], value: Any, setting: str) -> ConfigT:
     except pydantic.ValidationError as error:
         reasons = "; ".join(problem["msg"] for problem in error.errors())
         raise ConfigError(f'"{setting}": {value!r} is not allowed here: {reasons}.') from None
+
+
+def _set_entry(table: Mapping[str, Any], path: list[str], value: Any, setting: str) -> dict[str, Any]:
+    """Return a table of configurations with one of them changed."""
+    key, rest = path[0], path[1:]
+    if key not in table:
+        raise ConfigError(
+            f'"{setting}": there is no entry "{key}".{did_you_mean(key, table)} Entries: {", ".join(table)}.'
+        )
+    entry = table[key]
+    if rest and not isinstance(entry, Config):
+        raise ConfigError(f'"{setting}": "{key}" is a value ({entry!r}), it has no field "{rest[0]}".')
+    return {**table, key: _set(entry, rest, value, setting) if rest else value}
 
 
 def _parse(text: str) -> Any:

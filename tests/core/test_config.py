@@ -21,6 +21,7 @@ class _Outer(Config):
     inner: _Inner = _Inner()
     steps: int = 3
     sizes: tuple[int, ...] = (1, 2)
+    named: dict[str, _Inner] = {"a": _Inner()}  # noqa: RUF012  (pydantic copies defaults)
 
 
 def test_overrides_reach_nested_fields_and_leave_the_original_alone() -> None:
@@ -28,6 +29,8 @@ def test_overrides_reach_nested_fields_and_leave_the_original_alone() -> None:
     changed = override(start, ["inner.learning_rate=0.5", "steps=7", "sizes=[4]", "inner.name=a=b"])
     assert (changed.inner.learning_rate, changed.steps, changed.sizes) == (0.5, 7, (4,))
     assert changed.inner.name == "a=b"
+    named = override(start, ["named.a.learning_rate=2", "named.a.name=y"]).named
+    assert named == {"a": _Inner(learning_rate=2, name="y")}
     assert start == _Outer()
 
 
@@ -37,6 +40,8 @@ def test_overrides_reach_nested_fields_and_leave_the_original_alone() -> None:
         ("steps", 'no "="'),
         ("inner.learning_rat=1", 'no field "learning_rat".*Did you mean "learning_rate".*Fields'),
         ("steps.x=1", "it has no field"),
+        ("named.b.name=x", 'no entry "b".*Entries: a'),
+        ("named.a.nam=x", 'no field "nam".*Did you mean "name"'),
         ("inner.learning_rate=-1", "greater than 0"),
         ("steps=many", "not allowed here"),
     ],

@@ -21,7 +21,8 @@ def point(history: list[int], target: int, user: int = 0) -> Point:
 def fixed(table: NDArray[np.float64]) -> object:
     """Scores by the first item of the history."""
 
-    def scores(histories: Sequence[NDArray[np.integer]]) -> NDArray[np.float64]:
+    def scores(histories: Sequence[NDArray[np.integer]], times: object) -> NDArray[np.float64]:
+        del times
         return table[[int(history[0]) for history in histories]]
 
     return scores

@@ -9,6 +9,7 @@ from steerec.align.rl_config import RlConfig
 from steerec.align.sft import SftConfig
 from steerec.llm.smollm2 import SmolLM2Config
 from steerec.llm.tiny import TinyConfig
+from steerec.recommend.sequence import SequenceConfig
 from steerec.run_config import DataConfig, RunConfig
 
 
@@ -17,18 +18,13 @@ def toy(config: RunConfig, *, steps: int = 12, rows: int = 240, real_model: bool
 
     SmolLM2 is replaced by a tiny model that spells titles, unless `real_model`.
     """
-    sasrec = config.panel.sasrec.replace(
-        width=16,
-        num_heads=1,
-        window=16,
-        training=config.panel.sasrec.training.replace(max_steps=30, eval_steps=10, patience=None),
-    )
+    models = {name: _small(model) for name, model in config.panel.models.items()}
     changes = {
         # A real language model takes a second a list on a CPU: fewer users for it.
         "data": DataConfig(
             source="synthetic", options={"num_users": 16 if real_model else 60, "num_items": 40}
         ),
-        "panel": config.panel.replace(sasrec=sasrec, seeds=config.panel.seeds[:2]),
+        "panel": config.panel.replace(models=models, seeds=config.panel.seeds[:2]),
         "evaluation": config.evaluation.replace(
             num_requests=min(24, config.evaluation.num_requests),
             num_valid_requests=min(12, config.evaluation.num_valid_requests),
@@ -68,3 +64,9 @@ def toy(config: RunConfig, *, steps: int = 12, rows: int = 240, real_model: bool
         size = {"hidden_size": 32, "num_layers": 2, "num_heads": 2, "intermediate_size": 64, "num_words": 400}
         changes["llm"] = config.llm.replace(**size)
     return config.replace(**changes)
+
+
+def _small(model: SequenceConfig) -> SequenceConfig:
+    """Return the same sequence model, narrow and hardly trained."""
+    training = model.training.replace(max_steps=30, eval_steps=10, patience=None)
+    return model.replace(width=16, window=16, training=training)

@@ -9,17 +9,17 @@ from steerec.data.catalog import Catalog
 from steerec.data.split import Split, make_split
 from steerec.data.synthetic import make_world
 from steerec.loop import TrainingConfig
+from steerec.networks.sequence import TransformerConfig
 from steerec.recommend.ensemble import Ensemble
 from steerec.recommend.floor import Floor
 from steerec.recommend.recommender import Recommender
-from steerec.recommend.sasrec import SASRec, SASRecConfig
+from steerec.recommend.sequence import SequenceConfig, SequenceModel
 from steerec.recommend.table import RECOMMENDERS
 
-SMALL_SASREC = SASRecConfig(
+SMALL = SequenceConfig(
     width=16,
-    num_blocks=1,
+    encoder=TransformerConfig(num_layers=1, dropout=0.1),
     window=12,
-    dropout=0.1,
     batch_size=32,
     epochs=100,
     training=TrainingConfig(max_steps=60, learning_rate=5e-3, eval_steps=20, logging_steps=1),
@@ -49,8 +49,8 @@ def world_split(num_users: int = 150, num_items: int = 60) -> Split:
 
 def small(name: str) -> Recommender:
     """Return an unfitted recommender that fits in a second."""
-    if name == "sasrec":
-        return SASRec(SMALL_SASREC)
+    if name == "sequence":
+        return SequenceModel(SMALL)
     if name == "ensemble":
-        return Ensemble(members=[Floor(), SASRec(SMALL_SASREC)])
+        return Ensemble(members=[Floor(), SequenceModel(SMALL)])
     return RECOMMENDERS[name]()

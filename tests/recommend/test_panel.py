@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recommender_worlds import SMALL_SASREC, hand_split, world_split
+from recommender_worlds import SMALL, hand_split, world_split
 
 from steerec.artifacts import read_json
 from steerec.data.split import Split
@@ -15,12 +15,12 @@ from steerec.errors import DataError
 from steerec.recommend import panel as panel_module
 from steerec.recommend.floor import Floor
 from steerec.recommend.panel import FILE, PanelConfig, fit_panel, load_panel
-from steerec.recommend.sasrec import SASRec
+from steerec.recommend.sequence import SequenceModel
 from steerec.recommend.table import RECOMMENDERS
 from steerec.recommend.validation import Validation
 
-FEW = SMALL_SASREC.replace(training=SMALL_SASREC.training.replace(max_steps=6, eval_steps=3))
-CONFIG = PanelConfig(rows=("popularity", "floor", "sasrec"), seeds=(0, 1), sasrec=FEW)
+FEW = SMALL.replace(training=SMALL.training.replace(max_steps=6, eval_steps=3))
+CONFIG = PanelConfig(rows=("popularity", "floor", "sasrec"), seeds=(0, 1), models={"sasrec": FEW})
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_the_teacher_is_the_best_on_validation(world: Split, folder: Path) -> No
 def test_one_recommender_per_seed_where_seeds_matter(world: Split, folder: Path) -> None:
     panel = load_panel(folder, world.catalog)
     assert {name: len(row) for name, row in panel.rows.items()} == {"popularity": 1, "floor": 1, "sasrec": 2}
-    first, second = panel.of_type(SASRec)
+    first, second = panel.of_type(SequenceModel)
     assert [first.config.training.seed, second.config.training.seed] == [0, 1]
     histories = Validation.of(world).histories[:3]
     assert not np.array_equal(first.scores(histories), second.scores(histories))
@@ -70,8 +70,8 @@ def test_one_recommender_per_seed_where_seeds_matter(world: Split, folder: Path)
 def test_each_seed_is_timed_by_itself(world: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 1000, 10))
     monkeypatch.setattr(panel_module.time, "monotonic", lambda: float(next(clock)))
-    monkeypatch.setattr(SASRec, "fit", lambda self, split, folder=None: self)
-    monkeypatch.setattr(SASRec, "save_pretrained", lambda self, folder: folder.mkdir(parents=True))
+    monkeypatch.setattr(SequenceModel, "fit", lambda self, split, folder=None: self)
+    monkeypatch.setattr(SequenceModel, "save_pretrained", lambda self, folder: folder.mkdir(parents=True))
     _, seconds = panel_module._fit_rows(world, CONFIG.replace(rows=("sasrec",)), tmp_path)
     assert seconds["sasrec"] == 10 + 10  # two clock readings a seed, ten seconds apart
 

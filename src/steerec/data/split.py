@@ -6,11 +6,11 @@ Legend: U users, N items.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -26,6 +26,7 @@ Part = Literal["valid", "test"]
 Ints = NDArray[np.int64]
 
 HISTORY_POLICY = "everything before the target, validation items included at test; history masked"
+_MICROSECONDS = 1_000_000
 _TENTH = 10
 """Temporal: the last 1/10 of the log is test, the 1/10 before it validation."""
 
@@ -37,6 +38,14 @@ class Point(NamedTuple):
     history: Ints
     target: int
     position: int
+    times: Ints | None = None
+    """Seconds of the history's interactions; None where the log has no moments."""
+
+
+def times_of(points: Sequence[Point]) -> list[Ints] | None:
+    """Return the times of each point's history; None where the log has no moments."""
+    times = [point.times for point in points if point.times is not None]
+    return times if points and len(times) == len(points) else None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,6 +59,8 @@ class Split:
         sequences: U arrays of item indices, ordered by (timestamp or position, file row).
         cut: (U,) number of training items of each user.
         test_start: (U,) position of each user's first test item.
+        times: U arrays of seconds, one of each interaction; None where the log has positions only.
+        ratings: U float32 arrays; None where the log has none.
         source: name of the dataset.
         history_policy: what a prediction may see, for the foot of every table.
     """
@@ -60,6 +71,8 @@ class Split:
     sequences: tuple[Ints, ...] = field(repr=False)
     cut: Ints = field(repr=False)
     test_start: Ints = field(repr=False)
+    times: tuple[Ints, ...] | None = field(default=None, repr=False)
+    ratings: tuple[NDArray[np.float32], ...] | None = field(default=None, repr=False)
     source: str = ""
     history_policy: str = HISTORY_POLICY
 
@@ -80,8 +93,15 @@ class Split:
         points = []
         for user, sequence in enumerate(self.sequences):
             end = int(self.test_start[user]) if part == "valid" else len(sequence)
+            times = None if self.times is None else self.times[user]
             points += [
-                Point(user, sequence[:position], int(sequence[position]), position)
+                Point(
+                    user,
+                    sequence[:position],
+                    int(sequence[position]),
+                    position,
+                    None if times is None else times[:position],
+                )
                 for position in range(max(1, int(start[user])), end)
             ]
         return points
@@ -105,10 +125,14 @@ class Split:
         self.catalog.save(Path(folder))
         rows = {
             "user_id": pl.Series(self.users, dtype=pl.String),
-            "items": pl.Series([sequence.tolist() for sequence in self.sequences], dtype=pl.List(pl.Int64)),
+            "items": _lists(self.sequences, pl.Int64),
             "cut": self.cut,
             "test_start": self.test_start,
         }
+        if self.times is not None:
+            rows["times"] = _lists(self.times, pl.Int64)
+        if self.ratings is not None:
+            rows["ratings"] = _lists(self.ratings, pl.Float32)
         with atomic_path(Path(folder) / "sequences.parquet") as temporary:
             pl.DataFrame(rows).write_parquet(temporary)
         meta = {"name": self.name, "source": self.source, "history_policy": self.history_policy}
@@ -133,6 +157,8 @@ class Split:
             sequences=tuple(items.to_numpy() for items in rows["items"]),
             cut=rows["cut"].to_numpy(),
             test_start=rows["test_start"].to_numpy(),
+            times=_arrays(rows, "times"),
+            ratings=_arrays(rows, "ratings"),
             source=meta["source"],
             history_policy=meta["history_policy"],
         )
@@ -144,10 +170,20 @@ class Split:
         return split
 
 
+def _lists(arrays: Sequence[NDArray[Any]], dtype: Any) -> pl.Series:
+    return pl.Series([array.tolist() for array in arrays], dtype=pl.List(dtype))
+
+
+def _arrays(rows: pl.DataFrame, column: str) -> tuple[NDArray[Any], ...] | None:
+    return tuple(values.to_numpy() for values in rows[column]) if column in rows.columns else None
+
+
 class _Sequences(NamedTuple):
     users: tuple[str, ...]
     items: tuple[Ints, ...]
-    times: tuple[Ints, ...]
+    order: tuple[Ints, ...]
+    """Timestamps, or positions where the log has no timestamps."""
+    ratings: tuple[NDArray[np.float32], ...] | None
 
 
 def make_split(dataset: Dataset, name: str = "leave_last_out") -> Split:
@@ -172,8 +208,8 @@ def make_split(dataset: Dataset, name: str = "leave_last_out") -> Split:
             f"A temporal split needs timestamps; {dataset.name} has only positions. Use leave_last_out or "
             "last_five, or import the log with its timestamp column."
         )
-    users, items, times = _sequences(dataset)
-    cut, test_start = SPLITS[name](times)
+    users, items, order, ratings = _sequences(dataset)
+    cut, test_start = SPLITS[name](order)
     train = [sequence[:end] for sequence, end in zip(items, cut, strict=True)]
     popularity = np.bincount(np.concatenate(train), minlength=len(dataset.catalog))
     return Split(
@@ -183,6 +219,8 @@ def make_split(dataset: Dataset, name: str = "leave_last_out") -> Split:
         sequences=items,
         cut=cut,
         test_start=test_start,
+        times=_seconds(order) if "timestamp" in dataset.interactions.columns else None,
+        ratings=ratings,
         source=dataset.name,
     )
 
@@ -198,11 +236,19 @@ def _sequences(dataset: Dataset) -> _Sequences:
     time = log[column].cast(pl.Int64).to_numpy()
     order = np.lexsort((np.arange(log.height), time, user))
     bounds = np.cumsum(np.bincount(user, minlength=len(users)))[:-1]
+    ratings = None
+    if "rating" in log.columns:
+        ratings = tuple(np.split(log["rating"].cast(pl.Float32).to_numpy()[order], bounds))
     return _Sequences(
         tuple(users.to_list()),
         tuple(np.split(item[order], bounds)),
         tuple(np.split(time[order], bounds)),
+        ratings,
     )
+
+
+def _seconds(moments: tuple[Ints, ...]) -> tuple[Ints, ...]:
+    return tuple(moment // _MICROSECONDS for moment in moments)
 
 
 def _last(num_valid: int, num_test: int, times: tuple[Ints, ...]) -> tuple[Ints, Ints]:

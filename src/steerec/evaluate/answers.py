@@ -14,7 +14,7 @@ from steerec.control.optimum import best_list
 from steerec.control.problem import Problem
 from steerec.control.request import Request, compile_request, wishes
 from steerec.data.catalog import Catalog
-from steerec.data.split import Point
+from steerec.data.split import Point, times_of
 from steerec.decode.constrained import decode_lists
 from steerec.decode.free import generate_free
 from steerec.decode.prompts import plain_prompts
@@ -78,7 +78,8 @@ def _plain_problem(case: Case, catalog: Catalog) -> Problem:
 
 
 def _with_scores(recommender: Recommender, cases: Sequence[Case]) -> list[tuple[Case, NDArray[np.float32]]]:
-    scores = recommender.scores([case.point.history for case in cases])  # (B, N)
+    points = [case.point for case in cases]
+    scores = recommender.scores([point.history for point in points], times_of(points))  # (B, N)
     return list(zip(cases, scores, strict=True))
 
 

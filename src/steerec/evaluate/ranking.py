@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from steerec.data.split import Point
+from steerec.data.split import Point, times_of
 from steerec.evaluate.interval import mean_interval
 from steerec.evaluate.report import Metric
 from steerec.metrics.lists import ranks_in_lists
@@ -18,7 +18,8 @@ from steerec.metrics.names import rank_metric
 from steerec.metrics.ranking import history_mask, rank_of_targets
 
 RANKING_METRICS = ("ndcg@10", "hr@10", "mrr@10")
-Scores = Callable[[Sequence[NDArray[np.integer]]], NDArray[np.floating]]
+Scores = Callable[[Sequence[NDArray[np.integer]], Sequence[NDArray[np.integer]] | None], NDArray[np.floating]]
+"""`(histories, their times) -> (B, N)`."""
 _BATCH = 256
 
 
@@ -26,7 +27,7 @@ def ranks_by_scores(scores: Scores, points: Sequence[Point], *, masked: bool = T
     """Return the rank of each point's target in the full ranking.
 
     Args:
-        scores: histories -> float (B, N).
+        scores: `(histories, times) -> (B, N)`, see `Recommender.scores`.
         points: P points.
         masked: whether items of the history leave the ranking.
 
@@ -37,7 +38,7 @@ def ranks_by_scores(scores: Scores, points: Sequence[Point], *, masked: bool = T
     for start in range(0, len(points), _BATCH):
         batch = points[start : start + _BATCH]
         histories = [point.history for point in batch]
-        table = scores(histories)  # (B, N)
+        table = scores(histories, times_of(batch))  # (B, N)
         mask = history_mask(histories, table.shape[1]) if masked else None
         parts.append(rank_of_targets(table, np.array([point.target for point in batch]), mask))
     return np.concatenate(parts) if parts else np.empty(0)

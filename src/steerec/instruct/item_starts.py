@@ -14,7 +14,7 @@ from steerec.data.split import Split
 from steerec.instruct.attributes import Attributes
 from steerec.items.vectors import item_vectors, text_vectors_installed
 from steerec.recommend.panel import Panel
-from steerec.recommend.sasrec import SASRec
+from steerec.recommend.sequence import SequenceModel
 from steerec.recommend.spectrum import spectral_embeddings
 
 _SPECTRUM_WIDTH = 128
@@ -27,7 +27,7 @@ def item_starts(panel: Panel, split: Split, folder: Path) -> list[NDArray[np.flo
     (docs/LOG.md, 2026-11-28, says what that gives on validation and on test).
     """
     vectors = [spectral_embeddings(split.train, len(split.catalog), _SPECTRUM_WIDTH)]
-    vectors += [one.network.items.weight.detach().cpu().numpy() for one in panel.of_type(SASRec)[:1]]
+    vectors += [one.network.head().vectors.detach().cpu().numpy() for one in panel.of_type(SequenceModel)[:1]]
     if text_vectors_installed():
         vectors.append(item_vectors(split.catalog, folder / "data"))
     topics = Attributes.of(split.catalog).topic_table()

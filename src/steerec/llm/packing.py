@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from steerec.llm.copy_llama import Copies, CopyLlama
-from steerec.llm.ragged import Ragged, branches_see, plan_buckets, ragged_attention, supports_ragged
+from steerec.llm.ragged import ragged_attention, supports_ragged
+from steerec.networks.ragged import Ragged, branches_see, plan_buckets
 
 
 class Example(NamedTuple):

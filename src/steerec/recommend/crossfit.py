@@ -44,6 +44,8 @@ def split_of_users(split: Split, users: Sequence[int] | NDArray[np.integer]) -> 
         sequences=tuple(split.sequences[user] for user in users),
         cut=split.cut[users],
         test_start=split.test_start[users],
+        times=None if split.times is None else tuple(split.times[user] for user in users),
+        ratings=None if split.ratings is None else tuple(split.ratings[user] for user in users),
     )
 
 

@@ -27,7 +27,7 @@ _MEMBERS = "members"
 class EnsembleConfig(Config):
     """How members are combined."""
 
-    members: tuple[str, ...] = ("floor", "sasrec")
+    members: tuple[str, ...] = ("floor", "sequence")
     """Names in `RECOMMENDERS`, fitted with their defaults; unused where fitted members are given."""
     normalise: Literal["standardise", "log_softmax"] = "standardise"
     """What makes a user's scores comparable: mean 0 and deviation 1, or log-probabilities."""
@@ -77,7 +77,8 @@ class Ensemble(Recommender):
         num_members = len(self._members)
         self._weights = np.full(num_members, 1.0 / num_members)
         if validation:
-            parts = [self._normalised(member, validation.histories) for member in self._members]
+            asked = validation.histories, validation.times
+            parts = [self._normalised(member, *asked) for member in self._members]
             self._weights = self._choose(parts, validation)
 
     def _named(self) -> list[Recommender]:
@@ -93,16 +94,26 @@ class Ensemble(Recommender):
         values = [validation.metrics(_combine(parts, weights))["ndcg@10"] for weights in grid]
         return grid[int(np.argmax(values))]
 
-    def _normalised(self, member: Recommender, histories: list[NDArray[np.int64]]) -> NDArray[np.float32]:
-        scores = member.scores(histories)  # (B, N)
+    def _normalised(
+        self,
+        member: Recommender,
+        histories: list[NDArray[np.int64]],
+        times: list[NDArray[np.int64]] | None,
+    ) -> NDArray[np.float32]:
+        scores = member.scores(histories, times)  # (B, N)
         if self.config.normalise == "standardise":
             return standardise(scores)
         return np.asarray(log_softmax(scores, axis=1), dtype=np.float32)
 
     def _scores(self, histories: list[NDArray[np.int64]]) -> NDArray[np.float32]:
+        return self._scores_at(histories, None)
+
+    def _scores_at(
+        self, histories: list[NDArray[np.int64]], times: list[NDArray[np.int64]] | None
+    ) -> NDArray[np.float32]:
         assert self._members is not None
         asked = [place for place, weight in enumerate(self._weights) if weight > 0]
-        parts = [self._normalised(self._members[place], histories) for place in asked]
+        parts = [self._normalised(self._members[place], histories, times) for place in asked]
         return _combine(parts, self._weights[asked])
 
     def _state(self) -> Arrays:

@@ -18,7 +18,7 @@ from steerec.errors import ConfigError, DataError, did_you_mean
 from steerec.progress import clock
 from steerec.recommend.ensemble import Ensemble, EnsembleConfig
 from steerec.recommend.recommender import Recommender
-from steerec.recommend.sasrec import SASRec, SASRecConfig
+from steerec.recommend.sequence import SequenceConfig, SequenceModel
 from steerec.recommend.table import RECOMMENDERS, load_recommender
 from steerec.recommend.validation import Validation
 
@@ -31,16 +31,18 @@ class PanelConfig(Config):
     """Which recommenders stand in the table and may teach."""
 
     rows: tuple[str, ...] = ("popularity", "item-knn", "floor", "sasrec")
-    """Names in `RECOMMENDERS`, in table order."""
+    """Names in `RECOMMENDERS` or `models`, in table order."""
     seeds: tuple[int, ...] = (0,)
-    """Seeds of the recommenders that draw random numbers; their first one may teach."""
-    sasrec: SASRecConfig = SASRecConfig()
+    """Seeds of the sequence models; the first one of each may teach."""
+    models: dict[str, SequenceConfig] = pydantic.Field(default_factory=lambda: {"sasrec": SequenceConfig()})
+    """Sequence models by row name."""
     ensemble: EnsembleConfig | None = EnsembleConfig()
     """How scores are combined into a further candidate for the teacher; None leaves that out."""
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
-        known = [name for name in RECOMMENDERS if name != Ensemble.name]  # `ensemble` says how to combine
+        special = (Ensemble.name, SequenceModel.name)  # further settings say what these are
+        known = [*(name for name in RECOMMENDERS if name not in special), *self.models]
         for name in self.rows:
             if name not in known:
                 hint = did_you_mean(name, known)
@@ -92,13 +94,13 @@ def fit_panel(split: Split, config: PanelConfig, folder: Path) -> None:
         )
     fitted, seconds = _fit_rows(split, config, folder)
     candidates = {names[0]: load_recommender(folder / names[0], split.catalog) for names in fitted.values()}
-    scored = {name: validation.metrics(one.scores(validation.histories)) for name, one in candidates.items()}
+    scored = {name: validation.of_scorer(one.scores) for name, one in candidates.items()}
     if config.ensemble is not None and len(candidates) > 1:
         start = time.monotonic()
         members = [one for one in candidates.values() if one.name != "popularity"]
         ensemble = Ensemble(config.ensemble, members=members).fit(split)
         ensemble.save_pretrained(folder / "ensemble")
-        scored["ensemble"] = validation.metrics(ensemble.scores(validation.histories))
+        scored["ensemble"] = validation.of_scorer(ensemble.scores)
         seconds["ensemble"] = time.monotonic() - start
     teacher = max(scored, key=lambda name: scored[name]["ndcg@10"])
     for name, metrics in scored.items():
@@ -115,9 +117,9 @@ def _fit_rows(
     seconds: dict[str, float] = {}
     for name in config.rows:
         fitted[name] = []
-        for seed in config.seeds if name == SASRec.name else config.seeds[:1]:
+        for seed in config.seeds if name in config.models else config.seeds[:1]:
             start = time.monotonic()
-            place = f"{name}-{seed}" if name == SASRec.name else name
+            place = f"{name}-{seed}" if name in config.models else name
             fitted[name].append(place)
             if not (folder / place / "done.json").is_file():
                 recommender = _build(name, config, seed).fit(split, folder / place / "training")
@@ -129,10 +131,10 @@ def _fit_rows(
 
 
 def _build(name: str, config: PanelConfig, seed: int) -> Recommender:
-    if name == SASRec.name:
-        training = config.sasrec.training.replace(seed=seed)
-        return SASRec(config.sasrec.replace(training=training))
-    return RECOMMENDERS[name]()
+    if name not in config.models:
+        return RECOMMENDERS[name]()
+    model = config.models[name]
+    return SequenceModel(model.replace(training=model.training.replace(seed=seed)))
 
 
 def load_panel(folder: Path, catalog: Catalog) -> Panel:

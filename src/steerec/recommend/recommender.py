@@ -64,6 +64,13 @@ class Recommender(ABC):
     def _scores(self, histories: list[NDArray[np.int64]]) -> NDArray[np.float32]:
         """Return raw scores (B, N) of non-empty histories."""
 
+    def _scores_at(
+        self, histories: list[NDArray[np.int64]], times: list[NDArray[np.int64]] | None
+    ) -> NDArray[np.float32]:
+        """Return raw scores (B, N) where moments may be known; most recommenders do not look at them."""
+        del times
+        return self._scores(histories)
+
     @abstractmethod
     def _state(self) -> Arrays:
         """Return every learned array, by name."""
@@ -124,10 +131,12 @@ class Recommender(ABC):
 
     def _calibrate(self, validation: Validation) -> None:
         if validation:
-            scores = self.scores(validation.histories)
+            scores = self.scores(validation.histories, validation.times)
             self.scale = fit_scale(scores, validation.targets, validation.masked)
 
-    def scores(self, histories: Sequence[History]) -> NDArray[np.float32]:
+    def scores(
+        self, histories: Sequence[History], times: Sequence[History] | None = None
+    ) -> NDArray[np.float32]:
         """Score the whole catalogue for each history; the history itself is not masked.
 
         Scores are in nats: their softmax estimates the probability of the next item. An empty history gets
@@ -135,6 +144,7 @@ class Recommender(ABC):
 
         Args:
             histories: B sequences of item indices, oldest first; the whole stored history.
+            times: seconds of the interactions, as many for each history; None where they are not known.
 
         Returns:
             Float32 (B, N), finite.
@@ -145,10 +155,13 @@ class Recommender(ABC):
         """
         num_items = len(self.catalog)
         arrays = [_checked(history, num_items) for history in histories]
+        moments = None if times is None else [np.asarray(one, dtype=np.int64) for one in times]
         scores: NDArray[np.float32] = np.tile(self._popularity, (len(arrays), 1))  # (B, N)
         filled = [row for row, history in enumerate(arrays) if len(history)]
         for rows in _chunks(filled):
-            scores[rows] = self._scores([arrays[row] for row in rows]) * np.float32(self.scale)
+            there = None if moments is None else [moments[row] for row in rows]
+            found = self._scores_at([arrays[row] for row in rows], there)
+            scores[rows] = found * np.float32(self.scale)
         return scores
 
     # Recommending -------------------------------------------------------------------------------------

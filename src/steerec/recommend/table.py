@@ -12,7 +12,7 @@ from steerec.recommend.floor import Floor
 from steerec.recommend.item_knn import ItemKNN
 from steerec.recommend.popularity import Popularity
 from steerec.recommend.recommender import Recommender, read_card
-from steerec.recommend.sasrec import SASRec
+from steerec.recommend.sequence import SequenceModel
 
 
 def recommender_class(name: str) -> type[Recommender]:
@@ -47,6 +47,6 @@ RECOMMENDERS: dict[str, type[Recommender]] = {
     "item-knn": ItemKNN,
     "ease": EASE,
     "floor": Floor,
-    "sasrec": SASRec,
+    "sequence": SequenceModel,
     "ensemble": Ensemble,
 }

@@ -5,6 +5,7 @@ Legend: `B` validation points, `N` items.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -14,6 +15,10 @@ from steerec.data.split import Split
 from steerec.metrics.names import ranking_summary
 from steerec.metrics.ranking import history_mask, rank_of_targets
 from steerec.seeding import numpy_rng
+
+Scorer = Callable[[list[NDArray[np.int64]], list[NDArray[np.int64]] | None], NDArray[np.floating]]
+"""`(histories, times) -> (B, N)`."""
+_CHUNK = 1024
 
 
 class Validation(NamedTuple):
@@ -25,6 +30,8 @@ class Validation(NamedTuple):
     """(B,) held-out items."""
     masked: NDArray[np.bool_]
     """(B, N) items of the history."""
+    times: list[NDArray[np.int64]] | None = None
+    """B arrays of seconds of the histories; None where the log has no moments."""
 
     @classmethod
     def of(cls, split: Split, *, limit: int | None = None, seed: int = 0) -> Self:
@@ -41,10 +48,21 @@ class Validation(NamedTuple):
             points = [points[i] for i in np.sort(chosen)]
         histories = [point.history for point in points]
         targets = np.array([point.target for point in points], dtype=np.int64)
-        return cls(histories, targets, history_mask(histories, len(split.catalog)))
+        times = None if split.times is None else [point.times for point in points if point.times is not None]
+        return cls(histories, targets, history_mask(histories, len(split.catalog)), times)
 
     def __bool__(self) -> bool:
         return len(self.targets) > 0
+
+    def of_scorer(self, score: Scorer) -> dict[str, float]:
+        """Return the metrics of a recommender's `scores`, a part of the points at a time."""
+        ranks = []
+        for start in range(0, len(self.targets), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            times = None if self.times is None else self.times[part]
+            scores = score(self.histories[part], times)
+            ranks.append(rank_of_targets(scores, self.targets[part], self.masked[part]))
+        return ranking_summary(np.concatenate(ranks))
 
     def metrics(self, scores: NDArray[np.floating]) -> dict[str, float]:
         """Return hr@10, ndcg@10 and mrr@10 of scores (B, N), history masked, ties against us."""

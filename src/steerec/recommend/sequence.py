@@ -1,0 +1,272 @@
+"""Recommenders that read a sequence of items: one class, whose configuration says which network learns what.
+
+SASRec (Kang and McAuley 2018) with full cross-entropy is the default; HSTU, BERT4Rec, GRU4Rec and others are
+other encoders, tasks and losses. Departures of the default, each a setting: item vectors start from the
+spectrum of the training transitions, attention has a bias per distance, windows are cut at random offsets.
+
+Legend: S histories, F flat places, D width, N items.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydantic
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from steerec.config import Config
+from steerec.data.split import Split
+from steerec.loop import StepOutput, TrainingConfig, train
+from steerec.networks.sequence import EncoderConfig, SequenceNetwork, TransformerConfig
+from steerec.recommend.losses import FullSoftmax, LossConfig, next_item_loss
+from steerec.recommend.recommender import Arrays, Recommender
+from steerec.recommend.spectrum import spectral_embeddings
+from steerec.recommend.tasks import Lesson, MaskedItems, NextItem, PermutedItems, TaskConfig, lesson, question
+from steerec.recommend.validation import Validation
+from steerec.recommend.windows import EpochBatches
+from steerec.seeding import derive_seed, numpy_rng
+
+_SCORE_BATCH = 256
+
+
+class SequenceConfig(Config):
+    """Settings of a sequence model; the defaults are SASRec's, searched on ml-100k, test never used."""
+
+    width: pydantic.PositiveInt = 64
+    """D, width of item vectors and layers."""
+    window: pydantic.PositiveInt = 50
+    """Items of the history that the network sees, the most recent ones."""
+    encoder: EncoderConfig = TransformerConfig()
+    """The network."""
+    task: TaskConfig = NextItem()
+    """What it learns to predict."""
+    loss: LossConfig = FullSoftmax()
+    """How a prediction is judged."""
+    cosine_temperature: pydantic.PositiveFloat | None = None
+    """Compare states and items by cosine over this; None: by inner product."""
+    warm_start: float = pydantic.Field(0.1, ge=0)
+    """Standard deviation of item vectors taken from the spectrum of the training transitions; 0 starts from
+    random ones as the originals do."""
+    stochastic_length: float | None = pydantic.Field(None, gt=1, le=2)
+    """Alpha of stochastic length, see `windows.thin`; None trains on whole windows."""
+    timeless_share: float = pydantic.Field(0.1, ge=0, le=1)
+    """Share of the batches in which a network that looks at moments does without them, so that it can."""
+    batch_size: pydantic.PositiveInt = 64
+    """Windows of a batch, about."""
+    epochs: pydantic.PositiveFloat = 12.0
+    """Passes over the training transitions; `training.max_steps` is an upper limit."""
+    num_evaluations: pydantic.PositiveInt = 8
+    """Evaluations over the whole training where `training.eval_steps` is None."""
+    max_points: pydantic.PositiveInt = 5000
+    """Validation points at each evaluation; a random part when there are more."""
+    training: TrainingConfig = TrainingConfig(
+        max_steps=200_000,
+        learning_rate=2e-3,
+        adam_beta2=0.98,
+        warmup_ratio=0.04,
+        lr_scheduler_type="linear",
+    )
+    """Optimisation; the weights with the best validation ndcg@10 are kept."""
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> SequenceConfig:
+        heads = getattr(self.encoder, "num_heads", 1)
+        if self.width % heads:
+            raise ValueError(f"width {self.width} must be a multiple of num_heads {heads}")
+        if self.training.gradient_accumulation_steps != 1:
+            raise ValueError("batches fit in memory: use batch_size, not gradient_accumulation_steps")
+        both_sides = getattr(self.encoder, "mask", "causal") == "bidirectional"
+        if isinstance(self.task, MaskedItems | PermutedItems) != both_sides:
+            raise ValueError(
+                f'the task "{self.task.kind}" and the encoder "{self.encoder.kind}" do not fit: masked and '
+                'permuted items need an encoder with mask "bidirectional", the next item a causal one'
+            )
+        return self
+
+    @property
+    def looks_at_moments(self) -> bool:
+        """Whether the network makes use of times."""
+        return getattr(self.encoder, "bias", "none") == "distance_and_time"
+
+
+class SequenceModel(Recommender):
+    """A network over the items of a history; its scores of the next item are the scores."""
+
+    name = "sequence"
+    config_type = SequenceConfig
+    config: SequenceConfig
+    network: SequenceNetwork
+
+    # Training -----------------------------------------------------------------------------------------
+
+    def _fit(self, split: Split, folder: Path | None) -> None:
+        torch.manual_seed(derive_seed(self.config.training.seed, self.name, "weights"))
+        self.network = self._build().to(_device())
+        if self.config.warm_start > 0:
+            self._start_warm(split)
+        if folder is None:
+            with tempfile.TemporaryDirectory() as temporary:
+                self._train(split, Path(temporary))
+        else:
+            self._train(split, folder)
+
+    def _train(self, split: Split, folder: Path) -> None:
+        lessons = Lessons(split, self.config)
+        validation = Validation.of(split, limit=self.config.max_points)
+
+        def evaluate(_: nn.Module) -> dict[str, float]:
+            return validation.of_scorer(self._scores_at)
+
+        train(
+            self.network,
+            lessons,
+            learn(self.config.loss, torch.from_numpy(np.exp(self._popularity) - 0.5).to(_device())),
+            self._schedule(lessons.steps_per_epoch, bool(validation)),
+            folder,
+            stage=self.name,
+            evaluate=evaluate if validation else None,
+            select="ndcg@10" if validation else None,
+        )
+
+    def _schedule(self, steps_per_epoch: int, can_evaluate: bool) -> TrainingConfig:
+        """Return the optimisation settings with epochs turned into steps."""
+        config, training = self.config, self.config.training
+        max_steps = min(training.max_steps, math.ceil(config.epochs * steps_per_epoch))
+        if not can_evaluate:
+            return training.replace(max_steps=max_steps, patience=None, eval_steps=None)
+        every = training.eval_steps or math.ceil(max_steps / config.num_evaluations)
+        return training.replace(max_steps=max_steps, eval_steps=every)
+
+    def _build(self) -> SequenceNetwork:
+        config = self.config
+        return SequenceNetwork(
+            config.encoder,
+            num_items=len(self.catalog),
+            width=config.width,
+            window=config.window,
+            cosine_temperature=config.cosine_temperature,
+        )
+
+    def _start_warm(self, split: Split) -> None:
+        assert self.network.items is not None
+        vectors = spectral_embeddings(split.train, len(split.catalog), self.config.width)
+        with torch.no_grad():
+            self.network.items.weight[:-1] = torch.from_numpy(vectors * self.config.warm_start)
+            if not self.network.by_distance:
+                self.network.item_bias.copy_(torch.from_numpy(self._popularity))
+
+    # Scoring ------------------------------------------------------------------------------------------
+
+    def _scores(self, histories: list[NDArray[np.int64]]) -> NDArray[np.float32]:
+        return self._scores_at(histories, None)
+
+    @torch.no_grad()
+    def _scores_at(
+        self, histories: list[NDArray[np.int64]], times: list[NDArray[np.int64]] | None
+    ) -> NDArray[np.float32]:
+        self.network.eval()
+        head = self.network.head()
+        parts = []
+        for start in range(0, len(histories), _SCORE_BATCH):
+            part = slice(start, start + _SCORE_BATCH)
+            states = self.states(histories[part], None if times is None else times[part])
+            scores = functional.linear(states, head.vectors, head.bias)
+            parts.append(scores.float().cpu().numpy())
+        return np.concatenate(parts)
+
+    @torch.no_grad()
+    def states(
+        self, histories: Sequence[NDArray[np.int64]], times: Sequence[NDArray[np.int64]] | None = None
+    ) -> Tensor:
+        """Return what the network makes of histories, (S, D).
+
+        Args:
+            histories: none of them empty.
+            times: seconds of their items; None where they are not known.
+        """
+        window, config = self.config.window, self.config
+        recent = [history[-window:] for history in histories]
+        when = None if times is None or not config.looks_at_moments else [one[-window:] for one in times]
+        batch, places = question(recent, when, config.task, len(self.catalog))
+        device = self.network.item_bias.device
+        states: Tensor = self.network(batch.to(device))[places.to(device)]
+        return states
+
+    def _similarity(self, item: int) -> NDArray[np.float32]:
+        """Cosine of the item vectors."""
+        unit = functional.normalize(self.network.head().vectors.detach(), dim=1)  # (N, D)
+        return np.asarray((unit @ unit[item]).cpu().numpy(), dtype=np.float32)
+
+    # Saving -------------------------------------------------------------------------------------------
+
+    def _state(self) -> Arrays:
+        return {name: tensor.cpu().numpy() for name, tensor in self.network.state_dict().items()}
+
+    def _restore(self, state: Arrays, settings: dict[str, Any]) -> None:
+        self.network = self._build()
+        self.network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+        self.network.to(_device()).eval()
+
+
+class Lessons:
+    """`(step, micro) -> Lesson`, a pure function of the step: windows of an epoch laid out for the task."""
+
+    def __init__(self, split: Split, config: SequenceConfig) -> None:
+        """Prepare the windows.
+
+        Args:
+            split: its training part is used.
+            config: window, task, seed.
+        """
+        self._config, self._items, self._num_items = config, split.train, len(split.catalog)
+        self._times = None
+        if split.times is not None and config.looks_at_moments:
+            self._times = split.times
+        self._windows = EpochBatches(
+            [len(items) for items in split.train],
+            window=config.window,
+            batch_size=config.batch_size,
+            seed=config.training.seed,
+            alpha=config.stochastic_length,
+        )
+        self.steps_per_epoch = self._windows.steps_per_epoch
+
+    def __call__(self, step: int, micro: int = 0) -> Lesson:
+        """Return the lesson of a step."""
+        rng = numpy_rng(self._config.training.seed, "lesson", step, micro)
+        windows = self._windows(step, micro)
+        times = None
+        if self._times is not None and rng.random() >= self._config.timeless_share:
+            times = [self._times[one.user][one.places] for one in windows]
+        items = [self._items[one.user][one.places] for one in windows]
+        return lesson(items, times, self._config.task, self._num_items, rng).to(_device())
+
+
+def learn(loss: LossConfig, popularity: Tensor) -> Callable[[nn.Module, Lesson], StepOutput]:
+    """Return the step function: the loss summed over all predictions.
+
+    Args:
+        loss: which.
+        popularity: (N,) training counts.
+    """
+
+    def step(network: nn.Module, given: Lesson) -> StepOutput:
+        assert isinstance(network, SequenceNetwork)
+        states = network(given.batch)[given.places]
+        lost = next_item_loss(states, given.targets, network.head(), loss, popularity)
+        count = len(given.targets)
+        return StepOutput(lost, float(count), {}, len(given.batch.items))
+
+    return step
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
