@@ -182,6 +182,7 @@ export interface Column {
   type: string;
   values: string[] | null;
   num_values: number | null;
+  paths: string[][] | null;
   least: number | string | null;
   greatest: number | string | null;
 }

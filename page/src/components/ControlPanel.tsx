@@ -1,10 +1,12 @@
 import type { Column, Request, Schema } from "../api/types";
 import { isCap, withCount } from "../request/request";
-import { range, rulesAll } from "../request/where";
+import { piece, range, rulesAll } from "../request/where";
 import { CapControls } from "./CapControls";
+import { PathControl } from "./PathControl";
 import { QuotaRow } from "./QuotaRow";
 import { RangeControl } from "./RangeControl";
 import { Switch } from "./Switch";
+import { TextControl } from "./TextControl";
 import { ValueChips } from "./ValueChips";
 import { WishControls } from "./WishControls";
 
@@ -28,11 +30,15 @@ function isRange(column: Column): boolean {
 export function ControlPanel({ schema, request, onEdit }: Props) {
   const categories = schema.columns.filter(isCategory);
   const ranges = schema.columns.filter(isRange);
+  const paths = schema.columns.filter((column) => (column.paths?.length ?? 0) > 0);
+  const texts = schema.columns.filter((column) => column.type === "text");
   const ruled = request.controls.flatMap((one, place) => {
     if (isCap(one)) return [];
     const column = range(one.where)?.column;
     const hasSlider = rulesAll(one) && ranges.some((other) => other.name === column && other.type === "number");
-    return hasSlider ? [] : [{ control: one, place }];
+    const words = piece(one.where)?.column;
+    const hasField = rulesAll(one) && texts.some((other) => other.name === words);
+    return hasSlider || hasField ? [] : [{ control: one, place }];
   });
   return (
     <div className="controls">
@@ -58,6 +64,9 @@ export function ControlPanel({ schema, request, onEdit }: Props) {
       {categories.map((column) => (
         <ValueChips key={column.name} column={column} request={request} onEdit={onEdit} />
       ))}
+      {paths.map((column) => (
+        <PathControl key={column.name} column={column} request={request} onEdit={onEdit} />
+      ))}
       {ruled.length > 0 && (
         <div className="control" role="group" aria-label="Quotas">
           <div className="control-head">
@@ -71,6 +80,9 @@ export function ControlPanel({ schema, request, onEdit }: Props) {
       )}
       {ranges.map((column) => (
         <RangeControl key={column.name} column={column} request={request} onEdit={onEdit} />
+      ))}
+      {texts.map((column) => (
+        <TextControl key={column.name} column={column} request={request} onEdit={onEdit} />
       ))}
       <CapControls columns={categories} request={request} onEdit={onEdit} />
       <WishControls columns={categories} request={request} onEdit={onEdit} />

@@ -5,14 +5,18 @@ import type { Curve } from "../api/types";
 
 const HEIGHT = 150;
 
-function colour(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** A colour as a canvas takes it: a token may hold one for light and one for dark. */
+function colour(box: HTMLElement, name: string): string {
+  box.style.color = `var(${name})`;
+  const found = getComputedStyle(box).color;
+  box.style.color = "";
+  return found;
 }
 
 function draw(box: HTMLElement, curve: Curve): uPlot {
   const axis: uPlot.Axis = {
-    stroke: colour("--text-soft"),
-    grid: { stroke: colour("--line"), width: 1 },
+    stroke: colour(box, "--text-soft"),
+    grid: { stroke: colour(box, "--line"), width: 1 },
     ticks: { show: false },
     font: "11px Inter, system-ui, sans-serif",
   };
@@ -30,7 +34,7 @@ function draw(box: HTMLElement, curve: Curve): uPlot {
         { ...axis, size: 24 },
         { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => String(Number(tick.toPrecision(3)))) },
       ],
-      series: [{}, { stroke: colour("--accent"), width: 1.75, points: { show: values.length < 12, size: 6, fill: colour("--accent") } }],
+      series: [{}, { stroke: colour(box, "--accent"), width: 1.75, points: { show: values.length < 12, size: 6, fill: colour(box, "--accent") } }],
     },
     [steps, values],
     box,

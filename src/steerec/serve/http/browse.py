@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -73,10 +74,21 @@ def _column(catalog: Catalog, name: str) -> ColumnAnswer:
         flat = (values.explode() if isinstance(values.dtype, pl.List) else values).drop_nulls()
         counts = flat.value_counts(sort=False).sort(["count", name], descending=[True, False])
         commonest = counts[name].cast(pl.String).to_list()
-        return ColumnAnswer(name=name, type=kind, values=commonest[:_MOST_VALUES], num_values=len(commonest))
+        paths = _beginnings(values) if kind == "path" else None
+        return ColumnAnswer(
+            name=name, type=kind, values=commonest[:_MOST_VALUES], num_values=len(commonest), paths=paths
+        )
     if kind == "text":
         return ColumnAnswer(name=name, type=kind)
     return ColumnAnswer(name=name, type=kind, least=_bound(values.min()), greatest=_bound(values.max()))
+
+
+def _beginnings(paths: pl.Series) -> list[list[str]]:
+    """Return the commonest beginnings of paths, whole paths too; a beginning stands before what goes on."""
+    counts = Counter(tuple(path[:end]) for path in paths.drop_nulls() for end in range(1, len(path) + 1))
+    return [
+        list(path) for path, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:_MOST_VALUES]
+    ]
 
 
 def _bound(value: Any) -> float | str | None:

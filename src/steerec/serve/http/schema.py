@@ -300,6 +300,9 @@ class ColumnAnswer(Answer):
     """Distinct values, the commonest first; None where they are no categories."""
     num_values: int | None = None
     """Distinct values in all: `values` may be cut short."""
+    paths: list[list[str]] | None = None
+    """Beginnings of the paths of a path column, the commonest first and none before its own beginning; there
+    may be more. None for other columns."""
     least: float | str | None = None
     """Smallest number or date."""
     greatest: float | str | None = None
