@@ -14,7 +14,7 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
@@ -28,6 +28,7 @@ from steerec.artifacts import atomic_path, read_json, write_json
 from steerec.config import Config
 from steerec.errors import ConfigError
 from steerec.hardware import has_bf16
+from steerec.optimisers import OptimiserName, build_optimiser
 from steerec.processes import place, wait
 from steerec.progress import Bar, clock, progress
 from steerec.seeding import derive_seed
@@ -45,6 +46,8 @@ class TrainingConfig(Config):
     """Optimiser steps."""
     learning_rate: pydantic.PositiveFloat
     """Peak learning rate."""
+    optim: OptimiserName = "adamw"
+    """AdamW, or AdamW with one second moment per row of embedding tables."""
     weight_decay: pydantic.NonNegativeFloat = 0.0
     """Decoupled weight decay, on matrices only (not on norms and biases)."""
     adam_beta1: float = pydantic.Field(0.9, ge=0, lt=1)
@@ -173,11 +176,13 @@ class _Run:
         self.model, self.config, self.folder, self.stage = model, config, folder, stage
         self.evaluate, self.select, self.on_eval = evaluate, select, on_eval
         self.trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.trained.values(), config.weight_decay),
+        self.optimizer = build_optimiser(
+            model,
+            config.optim,
             lr=config.learning_rate,
             betas=(config.adam_beta1, config.adam_beta2),
             eps=config.adam_epsilon,
+            decay=config.weight_decay,
         )
         self.device = next(iter(self.trained.values())).device
         self.log = folder / "metrics.jsonl"
@@ -369,15 +374,6 @@ def schedule(config: TrainingConfig, step: int) -> float:
     if config.lr_scheduler_type == "cosine":
         return 0.5 * (1.0 + math.cos(math.pi * share))
     return 1.0
-
-
-def parameter_groups(parameters: Sequence[Tensor] | Any, weight_decay: float) -> list[dict[str, Any]]:
-    """Return AdamW groups: decay on matrices, none on vectors (norms, biases)."""
-    parameters = list(parameters)
-    return [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
 
 
 def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -29,7 +29,17 @@ FOLDERS = (
     "recipes",
     "bench",
 )
-SUPPORT = {"errors", "config", "seeding", "artifacts", "progress", "loop", "hardware", "processes"}
+SUPPORT = {
+    "errors",
+    "config",
+    "seeding",
+    "artifacts",
+    "progress",
+    "optimisers",
+    "loop",
+    "hardware",
+    "processes",
+}
 # Support modules stand below every folder: they import no folder. A name needed for types only is no import.
 TOP = {"run", "run_config", "cli", "demo", "doctor", "__init__", "__main__"}
 

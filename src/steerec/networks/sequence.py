@@ -172,8 +172,11 @@ class SequenceNetwork(nn.Module):
         return output
 
     def encode(self, hidden: Tensor, batch: Sequences) -> Tensor:
-        """(F, D) -> (F, D)."""
-        states: Tensor = self.encoder(hidden, batch)
+        """(F, D) -> (F, D), ready to be compared with the head."""
+        return self.finish(self.encoder(hidden, batch))
+
+    def finish(self, states: Tensor) -> Tensor:
+        """Make an encoder's states comparable with the head, (F, D) -> (F, D)."""
         if self.by_distance:
             return 2.0 * states
         if self.cosine_temperature is None:

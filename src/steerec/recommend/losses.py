@@ -26,9 +26,9 @@ class FullSoftmax(Config):
 class SampledSoftmax(Config):
     """Cross-entropy over the target and K negatives that all predictions of a batch share.
 
-    Scores of negatives are lowered by the logarithm of how often they are expected (log-Q, Bengio and Senecal
-    2008), so that they estimate the sum over the catalogue; the target's is not, since it is there for certain
-    (Khrylchenko et al. 2025, arXiv 2507.09331).
+    Scores of negatives are lowered by the logarithm of how often they are expected (log-Q, Bengio and
+    Senecal 2008), so that they estimate the sum over the catalogue; the target's is not, since it is there
+    for certain (Khrylchenko et al. 2025, arXiv 2507.09331).
     """
 
     kind: Literal["sampled_softmax"] = "sampled_softmax"
