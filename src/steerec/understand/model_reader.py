@@ -19,13 +19,15 @@ from steerec.data.catalog import Catalog
 from steerec.errors import SourceError
 from steerec.items.vectors import installed_embedder
 from steerec.understand.lines.choices import Offer, Offering
-from steerec.understand.lines.form import left_out, read_form
-from steerec.understand.lines.line_request import Lines
+from steerec.understand.lines.form import left_out, read_form, spell_spots
+from steerec.understand.lines.line_form import Token, word
+from steerec.understand.lines.line_request import Lines, split_lines
 from steerec.understand.lines.pointing import quoted_spans
 from steerec.understand.lines.schema import Schema
 from steerec.understand.model.batches import Batcher, Embed, TextVectors
 from steerec.understand.model.form_search import Form, write_form
 from steerec.understand.model.network import ReaderNetwork
+from steerec.understand.model.support import Support
 from steerec.understand.model.training import load_network
 from steerec.understand.model.worlds import FEW_VALUES
 from steerec.understand.quotes import Trail
@@ -70,6 +72,7 @@ class ModelReader(Reader):
         self._offering, self._vectors = Offering(self.schema), TextVectors(embed)
         self._batcher = Batcher(tokenizer, self._vectors, network.start.shape[0])
         self._values = [value.lower() for _, value in self.schema.values]
+        self._support = Support(self._vectors)
         self._vectors.add([*self._values, *(c.replace("_", " ").lower() for c in self.schema.kinds)])
 
     @classmethod
@@ -100,11 +103,46 @@ class ModelReader(Reader):
         check_length(sentence)
         offer = self._offer(sentence)
         form = write_form(self._network, self._batcher, self.schema, offer, count=count)
-        lines = read_form(form.tokens, offer, self.schema, count=count)
+        tokens, doubtful = self._believed(form.tokens, offer, count)
+        lines = read_form(tokens, offer, self.schema, count=count)
         rest = _behind(sentence, offer.sentence)
-        unplaced = list(dict.fromkeys([*lines.unplaced, *left_out(form.tokens, offer), *rest]))
+        unplaced = list(dict.fromkeys([*lines.unplaced, *left_out(tokens, offer), *doubtful, *rest]))
         quotes = self._quotes(sentence, offer, lines)
         return Scored(Reading(lines.request, unplaced, lines.says_count, quotes), form)
+
+    def _believed(
+        self, tokens: Sequence[Token], offer: Offer, count: int
+    ) -> tuple[Sequence[Token], list[str]]:
+        """Return a form without lines about values that nothing in the sentence means, and the words left.
+
+        A network that has to point at something points at some value for a word that means none.
+        """
+        silent = {one.token for one in offer.choices if one.token.kind == "value" and not one.spans}
+        named = [token.value[1] for token in dict.fromkeys(tokens) if token in silent]
+        far = self._support.unsupported(named, offer.sentence)
+        if not far:
+            return tokens, []
+        ends = split_lines(spell_spots(tokens, offer), self.schema.kinds)
+        kept = [
+            tokens[start:end] for start, end in ends if tokens[start] != word("unplaced")
+            and not any(token in silent and token.value[1] in far for token in tokens[start:end])
+        ]  # fmt: skip
+        if kept and kept[0] == (word("count"), word("sum")):  # it counted what is gone
+            total = read_form(tokens, offer, self.schema, count=count).request.count
+            kept[0] = (word("count"), Token("number", total))
+        rest = next((i for i, token in enumerate(tokens) if token == word("unplaced")), len(tokens))
+        short = (*(token for line in kept for token in line), *tokens[rest:])
+        return short, self._unmeant(short, offer)
+
+    def _unmeant(self, tokens: Sequence[Token], offer: Offer) -> list[str]:
+        """Return words that a form neither points at nor means by a value that no word spells."""
+        written = [one for one in offer.choices if one.token in tokens]
+        spots = [int(token.value) for token in tokens if token.kind == "spot"]
+        ends = zip(spots[::2], spots[1::2], strict=True)
+        spans = [span for one in written if one.token.kind != "spot" for span in one.spans]
+        spans += [(offer.spots[first][0], offer.spots[last][1]) for first, last in ends]
+        meant = [one.token.value[1] for one in written if one.token.kind == "value" and not one.spans]
+        return self._support.unmeant(meant, offer.sentence, spans)
 
     def _quotes(self, sentence: str, offer: Offer, lines: Lines) -> tuple[str | None, ...]:
         """Return for each control the words of the sentence that its line points at."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -56,18 +56,13 @@ def read_request(tokens: Sequence[Token], kinds: Kinds, *, count: int = 10) -> L
         3
     """
     lines = list(tokens)
-    draft = _Draft([], {"prefer": [], "exclude": [], "candidates": []}, [])
+    draft = _empty()
     written: list[tuple[Token, ...]] = []
-    place, said = 0, None
-    while place < len(lines):
-        head = lines[place]
-        if head.kind != "word" or head.value not in LINE_WORDS:
-            raise RequestError(f'A line begins with one of {", ".join(LINE_WORDS)}, and got "{head.value}".')
-        if head.value == "count":
-            said, place = _amount(lines, place + 1, ("sum",)), place + 2
-        else:
-            start, place = place, _line(lines, place, kinds, draft)
-            written += [tuple(lines[start:place])] * (len(draft.controls) - len(written))
+    said = None
+    for start, end in _read_lines(lines, kinds, draft):
+        if lines[start].value == "count":
+            said = lines[start + 1].value
+        written += [tuple(lines[start:end])] * (len(draft.controls) - len(written))
     length = _length(said, draft.controls, count)
     controls = [_settled(control, length, draft.controls) for control in draft.controls]
     given = {name: value for name, value in draft.request.items() if value}
@@ -76,6 +71,30 @@ def read_request(tokens: Sequence[Token], kinds: Kinds, *, count: int = 10) -> L
             given[name] = list(dict.fromkeys(given[name]))
     request = Request(count=length, controls=controls, **given)
     return Lines(request, draft.unplaced, said is not None, tuple(written))
+
+
+def split_lines(tokens: Sequence[Token], kinds: Kinds) -> list[tuple[int, int]]:
+    """Return where each line begins and ends among the tokens; arguments and errors as in `read_request`."""
+    return list(_read_lines(list(tokens), kinds, _empty()))
+
+
+def _empty() -> _Draft:
+    return _Draft([], {"prefer": [], "exclude": [], "candidates": []}, [])
+
+
+def _read_lines(lines: list[Token], kinds: Kinds, draft: _Draft) -> Iterator[tuple[int, int]]:
+    """Read one line after the other into a draft, all but the count, and yield where each was."""
+    place = 0
+    while place < len(lines):
+        head, start = lines[place], place
+        if head.kind != "word" or head.value not in LINE_WORDS:
+            raise RequestError(f'A line begins with one of {", ".join(LINE_WORDS)}, and got "{head.value}".')
+        if head.value == "count":
+            _amount(lines, place + 1, ("sum",))
+            place += 2
+        else:
+            place = _line(lines, place, kinds, draft)
+        yield start, place
 
 
 def _length(said: Any, controls: Sequence[dict[str, Any]], otherwise: int) -> int:

@@ -38,6 +38,10 @@ class TextVectors:
         if new:
             self._known.update(zip(new, self._embed(new), strict=True))
 
+    def passing(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n, D) vectors of texts that are not worth remembering."""
+        return self._embed(texts)
+
     def __getitem__(self, text: str) -> NDArray[np.float32]:
         """(D,) vector of a text."""
         self.add([text])
