@@ -152,8 +152,13 @@ def adopt_stages(source: Path, folder: Path) -> None:
     for stage in finished:
         target = Path(folder) / stage.name
         if not target.exists():
-            with atomic_path(target) as temporary:
-                shutil.copytree(stage, temporary, copy_function=_link)
+            link_tree(stage, target)
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Copy a folder, whole or not at all, by hard links where the file system has them."""
+    with atomic_path(target) as temporary:
+        shutil.copytree(source, temporary, copy_function=_link)
 
 
 def _link(source: str, target: str) -> str:

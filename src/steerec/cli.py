@@ -106,7 +106,7 @@ def list_recipes(as_json: AsJson = False) -> None:
     """List the recipes."""
     from rich.table import Table
 
-    from steerec.recipes.catalogue import describe
+    from steerec.recipes.catalogue import SUITES, describe
 
     records = describe()
     if as_json:
@@ -119,15 +119,17 @@ def list_recipes(as_json: AsJson = False) -> None:
         values = (record["name"], ", ".join(record["system"]), record["state"])
         table.add_row(*values, record["reported"], record["ours"])
     out.print(table)
+    out.print(f"Suites, several recipes in one table: {', '.join(SUITES)}.")
 
 
 @app.command()
 def show(recipe: str, settings: Setting = None) -> None:
     """Print the resolved configuration of a recipe and stop."""
     from steerec.config import override
-    from steerec.recipes.catalogue import load_recipe
+    from steerec.recipes.catalogue import SUITES, load_recipe, load_suite
 
-    out.print_json(override(load_recipe(recipe), settings or []).model_dump_json())
+    config = load_suite(recipe) if recipe in SUITES else load_recipe(recipe)
+    out.print_json(override(config, settings or []).model_dump_json())
 
 
 @app.command()
@@ -140,18 +142,24 @@ def run(
         typer.Option("--from", metavar="RUN", help="Reuse the finished stages of another run that fit."),
     ] = None,
 ) -> None:
-    """Run a recipe; shows validation numbers only (see `eval --test`)."""
+    """Run a recipe or a suite; shows validation numbers only (see `eval --test`)."""
     from steerec.artifacts import adopt_stages
     from steerec.config import override
     from steerec.evaluate.table import render
-    from steerec.recipes.catalogue import load_recipe
+    from steerec.recipes.catalogue import SUITES, load_recipe, load_suite
     from steerec.run import run as run_pipeline
+    from steerec.suite import run_suite
 
-    config = override(load_recipe(recipe), settings or [])
     folder = out_folder or Path("runs") / recipe
-    if base is not None:
-        adopt_stages(base, folder)
-    report = run_pipeline(config, folder)
+    if recipe in SUITES:
+        if base is not None:
+            raise ConfigError("A suite shares what its members have in common by itself: leave --from out.")
+        report = run_suite(override(load_suite(recipe), settings or []), folder)
+    else:
+        config = override(load_recipe(recipe), settings or [])
+        if base is not None:
+            adopt_stages(base, folder)
+        report = run_pipeline(config, folder)
     out.print(render(report))
     out.print(f"\nTest numbers: [bold]steerec eval {folder} --test[/bold] (each look is counted).")
 
@@ -181,8 +189,11 @@ def evaluate(
         return
     from steerec.evaluate.table import render
     from steerec.run import evaluate as evaluate_run
+    from steerec.suite import FILE as SUITE
+    from steerec.suite import evaluate_suite
 
-    report = evaluate_run(run_folder, "test" if test else "valid")
+    evaluate_folder = evaluate_suite if (run_folder / SUITE).is_file() else evaluate_run
+    report = evaluate_folder(run_folder, "test" if test else "valid")
     if as_json:
         print(report.model_dump_json(by_alias=True, indent=2))
     else:

@@ -67,12 +67,13 @@ _DOES = {
 }
 
 
-def run(config: RunConfig, folder: Path) -> Report:
+def run(config: RunConfig, folder: Path, shelf: Path | None = None) -> Report:
     """Run the pipeline, reusing what is there, and evaluate on validation.
 
     Args:
         config: what to run.
         folder: where the run lives; made if absent.
+        shelf: folder of recommenders that other runs have fitted, see `fit_panel`; None: none.
 
     Returns:
         The validation report, also at `folder/report.json`.
@@ -80,7 +81,7 @@ def run(config: RunConfig, folder: Path) -> Report:
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", config)
     data = prepare_data(config, folder)
-    teacher = train_teacher(config, folder, data)
+    teacher = train_teacher(config, folder, data, shelf)
     draw_requests(config, folder, teacher)
     if config.llm is not None:
         rows = write_instructions(config, folder, teacher)
@@ -106,11 +107,11 @@ def prepare_data(config: RunConfig, folder: Path) -> StageResult:
     return _stage(folder, "data", "steerec.data.source", {"data": config.data}, build)
 
 
-def train_teacher(config: RunConfig, folder: Path, data: StageResult) -> StageResult:
+def train_teacher(config: RunConfig, folder: Path, data: StageResult, shelf: Path | None) -> StageResult:
     """Fit the conventional recommenders; the best one or ensemble on validation is the teacher."""
 
     def build(out: Path) -> None:
-        fit_panel(_split(folder), config.panel, out)
+        fit_panel(_split(folder), config.panel, out, shelf)
 
     return _stage(
         folder, "recommend", "steerec.recommend.panel", {"data": data.key, "panel": config.panel}, build
@@ -161,7 +162,7 @@ def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) ->
             )
             crossfit.save_pretrained(out / _CROSSFIT)
         memory = check_memorisation(crossfit or panel.teacher, split)
-        phrases = grown_phrases(mixture.self_instruct, split.catalog, out)
+        phrases = grown_phrases(mixture.self_instruct, out)
         parts: tuple[Literal["train", "valid"], ...] = ("train", "valid")
         for part in parts:
             build_rows(
@@ -372,7 +373,7 @@ def _evaluate(config: RunConfig, folder: Path, part: Part, command: str, out: Pa
     session = Session(contestants, part, cases, config.evaluation)
     session.evaluate()
     curve = read_json(folder / "decode" / "weights.json")["curve"] if lm is not None else []
-    report = session.report(looks=looks, command=command, weight_curve=curve, dataset=config.data.source)
+    report = session.report(looks=looks, command=command, weight_curve=curve, dataset=config.data.name)
     session.values.save(out / VALUES)
     report.save(out / "report.json")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -26,6 +27,11 @@ class DataConfig(Config):
     options: dict[str, Any] = pydantic.Field(default_factory=dict)
     """What the source takes, such as `{"user_core": 5, "item_core": 5}` or `{"path": "ml-1m.zip"}`."""
     split: Literal["leave_last_out", "last_five", "temporal"] = "leave_last_out"
+
+    @property
+    def name(self) -> str:
+        """What to call the data: a folder's last part, not the way to it."""
+        return Path(self.source).name
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -71,4 +77,21 @@ class RunConfig(Config):
             raise ValueError("align goes on from a fine-tuned language model: give instruct, llm and sft too")
         if self.crossfit_folds == 1:
             raise ValueError("crossfit_folds is 1: one fold leaves no users to fit on; give 0, or 2 and more")
+        return self
+
+
+class SuiteConfig(Config):
+    """Several runs on the same data that make one table; a member that was run before is not run again."""
+
+    suite: str
+    data: DataConfig = DataConfig()
+    members: dict[str, RunConfig]
+    """By name, in table order; their data is the suite's."""
+    results: Path = Path("benchmarks")
+    """Folder of results, a JSON file per member and data."""
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> SuiteConfig:
+        if not self.members:
+            raise ValueError("a suite needs at least one member")
         return self

@@ -72,7 +72,7 @@ def test_each_seed_is_timed_by_itself(world: Split, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(panel_module.time, "monotonic", lambda: float(next(clock)))
     monkeypatch.setattr(SequenceModel, "fit", lambda self, split, folder=None: self)
     monkeypatch.setattr(SequenceModel, "save_pretrained", lambda self, folder: folder.mkdir(parents=True))
-    _, seconds = panel_module._fit_rows(world, CONFIG.replace(rows=("sasrec",)), tmp_path)
+    _, seconds = panel_module._fit_rows(world, CONFIG.replace(rows=("sasrec",)), tmp_path, None)
     assert seconds["sasrec"] == 10 + 10  # two clock readings a seed, ten seconds apart
 
 

@@ -55,6 +55,8 @@ class EvaluationConfig(Config):
     """Whether the recommenders without a language model get rows; without them an evaluation is faster."""
     with_sft: bool = False
     """Where something follows fine-tuning: rows of the model before it, too."""
+    unmasked: bool = False
+    """Whether rankings that keep the history in stand beside, as papers that do not mask report them."""
     published_names: bool = False
     """Write published.md too: the rows under the names and in the units of RecLM-gen."""
 
@@ -131,6 +133,10 @@ class Session:
             lists = heedless_lists(recommenders[0], self.cases)
             answers = dict.fromkeys(self.config.words, lists)
         self._add(name, ranks, answers)
+        if self.config.unmasked:
+            whole = [ranks_by_scores(one.scores, self.points, masked=False) for one in recommenders]
+            unmasked = {f"{key}:unmasked": value for key, value in ranking_metrics(whole, self.users).items()}
+            self.rows[-1] = self.rows[-1].replace(metrics=self.rows[-1].metrics | unmasked)
 
     def _language_model(self, lm: LanguageModel, name: str, weight: float, first_place: float) -> None:
         """Add the rows of a language model: free, constrained, and with the teacher term."""

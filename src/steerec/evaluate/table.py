@@ -37,6 +37,8 @@ PLAIN = (
     Column("NDCG@10 [95 %]", "ndcg@10", _score),
     Column("HR@10", "hr@10", _three),
     Column("MRR@10", "mrr@10", _three),
+    Column("NDCG@10 unmasked", "ndcg@10:unmasked", _three),
+    Column("HR@10 unmasked", "hr@10:unmasked", _three),
 )
 CONTROL = (
     Column("obeys", "control_satisfaction@k", _percent),

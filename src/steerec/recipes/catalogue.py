@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from steerec.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from steerec.run_config import RunConfig
+    from steerec.run_config import RunConfig, SuiteConfig
 
 RECIPES = {
     "controllable-tiny": "steerec.recipes.controllable:tiny",
@@ -36,8 +36,24 @@ RECIPES = {
     "reclm-gen": "steerec.recipes.reclm:gen",
     "sasrec": "steerec.recipes.conventional:sasrec",
     "floor": "steerec.recipes.conventional:floor",
+    "hstu": "steerec.recipes.sequential:hstu",
+    "hstu-no-bias": "steerec.recipes.sequential:hstu_no_bias",
+    "hstu-softmax": "steerec.recipes.sequential:hstu_softmax",
+    "hstu-long": "steerec.recipes.sequential:hstu_long",
+    "hstu-stochastic": "steerec.recipes.sequential:hstu_stochastic_length",
+    "bert4rec": "steerec.recipes.sequential:bert4rec",
+    "transformers4rec": "steerec.recipes.sequential:transformers4rec",
+    "gru4rec": "steerec.recipes.sequential:gru4rec",
+    "narm": "steerec.recipes.sequential:narm",
+    "attrec": "steerec.recipes.sequential:attrec",
+    "pinnerformer": "steerec.recipes.sequential:pinnerformer",
+    "sasrec-original": "steerec.recipes.sequential:sasrec_original",
+    "gsasrec": "steerec.recipes.sequential:gsasrec",
+    "teacher-ensemble": "steerec.recipes.sequential:ensemble",
     "reader": "steerec.recipes.reading:reader",
 }
+
+SUITES = {"all-sequential": "steerec.recipes.sequential:all_sequential"}
 
 
 def load_recipe(name: str) -> RunConfig:
@@ -47,11 +63,22 @@ def load_recipe(name: str) -> RunConfig:
         ConfigError: there is no recipe of that name.
     """
     if name not in RECIPES:
-        hint = did_you_mean(name, RECIPES)
-        raise ConfigError(f'There is no recipe "{name}".{hint} Recipes: {", ".join(RECIPES)}.')
-    module, function = RECIPES[name].split(":")
-    config: RunConfig = getattr(import_module(module), function)()
+        hint = did_you_mean(name, [*RECIPES, *SUITES])
+        known = f"Recipes: {', '.join(RECIPES)}. Suites: {', '.join(SUITES)}."
+        raise ConfigError(f'There is no recipe "{name}".{hint} {known}')
+    config: RunConfig = _call(RECIPES[name])
     return config
+
+
+def load_suite(name: str) -> SuiteConfig:
+    """Return the configuration that a suite of recipes stands for; its name is one of `SUITES`."""
+    config: SuiteConfig = _call(SUITES[name])
+    return config
+
+
+def _call(path: str) -> Any:
+    module, function = path.split(":")
+    return getattr(import_module(module), function)()
 
 
 def describe() -> list[dict[str, Any]]:

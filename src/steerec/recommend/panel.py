@@ -10,8 +10,8 @@ from typing import Any, Self, TypeVar
 
 import pydantic
 
-from steerec.artifacts import read_json, write_json
-from steerec.config import Config
+from steerec.artifacts import link_tree, read_json, source_sha256, write_json
+from steerec.config import Config, fingerprint
 from steerec.data.catalog import Catalog
 from steerec.data.split import Split
 from steerec.errors import ConfigError, DataError, did_you_mean
@@ -24,6 +24,7 @@ from steerec.recommend.validation import Validation
 
 logger = logging.getLogger("steerec")
 FILE = "panel.json"
+DONE = "done.json"
 RecommenderT = TypeVar("RecommenderT", bound=Recommender)
 
 
@@ -75,13 +76,15 @@ class Panel:
         return [one for row in self.rows.values() for one in row if isinstance(one, kind)]
 
 
-def fit_panel(split: Split, config: PanelConfig, folder: Path) -> None:
+def fit_panel(split: Split, config: PanelConfig, folder: Path, shelf: Path | None = None) -> None:
     """Fit every row and choose the teacher on validation; what is already saved in `folder` is kept.
 
     Args:
         split: the split; fitted on its training part, chosen on its validation part.
         config: which recommenders.
         folder: receives a folder per recommender and `panel.json`.
+        shelf: folder of recommenders fitted before on any split, which are taken from there when their
+            settings, data and code are the same, and put there when they are new; None: no shelf.
 
     Raises:
         DataError: the split has no validation points, so that no teacher can be chosen.
@@ -92,7 +95,7 @@ def fit_panel(split: Split, config: PanelConfig, folder: Path) -> None:
             f"The {split.name} split has no validation points: its {len(split.users):,} users have too few "
             "interactions. A teacher cannot be chosen; bring longer histories or take another split."
         )
-    fitted, seconds = _fit_rows(split, config, folder)
+    fitted, seconds = _fit_rows(split, config, folder, shelf)
     candidates = {names[0]: load_recommender(folder / names[0], split.catalog) for names in fitted.values()}
     scored = {name: validation.of_scorer(one.scores) for name, one in candidates.items()}
     if config.ensemble is not None and len(candidates) > 1:
@@ -111,23 +114,35 @@ def fit_panel(split: Split, config: PanelConfig, folder: Path) -> None:
 
 
 def _fit_rows(
-    split: Split, config: PanelConfig, folder: Path
+    split: Split, config: PanelConfig, folder: Path, shelf: Path | None
 ) -> tuple[dict[str, list[str]], dict[str, float]]:
     fitted: dict[str, list[str]] = {}
     seconds: dict[str, float] = {}
     for name in config.rows:
         fitted[name] = []
         for seed in config.seeds if name in config.models else config.seeds[:1]:
-            start = time.monotonic()
             place = f"{name}-{seed}" if name in config.models else name
             fitted[name].append(place)
-            if not (folder / place / "done.json").is_file():
-                recommender = _build(name, config, seed).fit(split, folder / place / "training")
-                recommender.save_pretrained(folder / place)
-                write_json(folder / place / "done.json", {"seconds": time.monotonic() - start})
-        seconds[name] = sum(read_json(folder / place / "done.json")["seconds"] for place in fitted[name])
+            _fit_one(_build(name, config, seed), split, folder / place, shelf)
+        seconds[name] = sum(read_json(folder / place / DONE)["seconds"] for place in fitted[name])
         logger.info("%s: fitted in %s", name, clock(seconds[name]))
     return fitted, seconds
+
+
+def _fit_one(recommender: Recommender, split: Split, folder: Path, shelf: Path | None) -> None:
+    """Fit a recommender, or take it from the shelf; `done.json` is written last."""
+    if (folder / DONE).is_file():
+        return
+    start = time.monotonic()
+    module = type(recommender).__module__
+    key = fingerprint([module, source_sha256(module), recommender.config, split.hash])
+    if shelf is not None and (shelf / key / DONE).is_file():
+        link_tree(shelf / key, folder)
+        return
+    recommender.fit(split, folder / "training").save_pretrained(folder)
+    write_json(folder / DONE, {"seconds": time.monotonic() - start})
+    if shelf is not None:
+        link_tree(folder, shelf / key)
 
 
 def _build(name: str, config: PanelConfig, seed: int) -> Recommender:

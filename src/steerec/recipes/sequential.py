@@ -1,0 +1,286 @@
+"""Sequence models as recipes, each beside the training-free floor, and the suite that puts all in a table."""
+
+from __future__ import annotations
+
+from steerec.evaluate.session import EvaluationConfig
+from steerec.networks.sequence import AttRecConfig, HstuConfig, RecurrentConfig, TransformerConfig
+from steerec.recipes.conventional import floor, sasrec
+from steerec.recipes.paper import Paper
+from steerec.recommend.ensemble import EnsembleConfig
+from steerec.recommend.losses import BinaryCrossEntropy, GeneralisedBinaryCrossEntropy
+from steerec.recommend.panel import PanelConfig
+from steerec.recommend.sequence import SequenceConfig
+from steerec.recommend.tasks import AllActions, MaskedItems, PermutedItems
+from steerec.run_config import RunConfig, SuiteConfig
+
+_NO_VALUE = "no ml-100k leave-last-out full-ranking value is published"
+_WARM = "item vectors start from the spectrum of the training transitions"
+_FLOORS = ("popularity", "item-knn", "floor")
+
+
+def _alone(name: str, model: SequenceConfig, paper: Paper, seeds: tuple[int, ...] = (0,)) -> RunConfig:
+    """Return a run of one sequence model beside the floors."""
+    return RunConfig(
+        recipe=name,
+        paper=paper,
+        panel=PanelConfig(rows=(*_FLOORS, name), seeds=seeds, models={name: model}, ensemble=None),
+        evaluation=EvaluationConfig(num_requests=0, num_valid_requests=0, unmasked=True),
+    )
+
+
+def hstu() -> RunConfig:
+    """HSTU: pointwise attention with a gate and a bias by distance and time."""
+    return _alone(
+        "hstu",
+        SequenceConfig(encoder=HstuConfig()),
+        Paper(
+            systems=("D08",),
+            title="Actions Speak Louder than Words: Trillion-Parameter Sequential Transducers",
+            authors="Zhai et al.",
+            venue="ICML 2024",
+            url="https://arxiv.org/abs/2402.17152",
+            state="runs",
+            reported=_NO_VALUE,
+            ours="not measured yet",
+            departures=(
+                _WARM,
+                "full softmax over the catalogue instead of a sampled one",
+                "the bias of time is that of the item itself, not of the moment the next one is taken: that "
+                "moment is not known when a list is asked for",
+            ),
+        ),
+        seeds=(0, 1, 2),
+    )
+
+
+def hstu_no_bias() -> RunConfig:
+    """HSTU without its relative bias: what the bias is worth."""
+    config = hstu()
+    model = SequenceConfig(encoder=HstuConfig(bias="none"))
+    return _alone("hstu-no-bias", model, config.paper)
+
+
+def hstu_softmax() -> RunConfig:
+    """HSTU that weighs by softmax: what pointwise attention is worth."""
+    return _alone("hstu-softmax", SequenceConfig(encoder=HstuConfig(softmax=True)), hstu().paper)
+
+
+def hstu_stochastic_length() -> RunConfig:
+    """HSTU on histories of 200 items, of which training sees about N^1.7 of N^2 pairs."""
+    paper = hstu().paper.replace(systems=("D10",))
+    return _alone(
+        "hstu-stochastic", SequenceConfig(encoder=HstuConfig(), window=200, stochastic_length=1.7), paper
+    )
+
+
+def hstu_long() -> RunConfig:
+    """HSTU on histories of 200 items, whole: what stochastic length is measured against."""
+    return _alone("hstu-long", SequenceConfig(encoder=HstuConfig(), window=200), hstu().paper)
+
+
+def bert4rec() -> RunConfig:
+    """BERT4Rec: hidden items guessed from both sides."""
+    return _alone(
+        "bert4rec",
+        SequenceConfig(
+            encoder=TransformerConfig(mask="bidirectional"), task=MaskedItems(), epochs=24, num_evaluations=12
+        ),
+        Paper(
+            systems=("D03",),
+            title="BERT4Rec: Sequential Recommendation with Bidirectional Encoder Representations",
+            authors="Sun et al.",
+            venue="CIKM 2019",
+            url="https://arxiv.org/abs/1904.06690",
+            state="runs",
+            reported=_NO_VALUE,
+            ours="not measured yet",
+            sources={"epochs": "twice SASRec's: a pass predicts fewer items (Petrov and Macdonald 2022)"},
+            departures=(_WARM, "attention has a learned bias per distance"),
+        ),
+        seeds=(0, 1, 2),
+    )
+
+
+def transformers4rec() -> RunConfig:
+    """Transformers4Rec's permuted items: guessed in a random order, as XLNet does."""
+    return _alone(
+        "transformers4rec",
+        SequenceConfig(
+            encoder=TransformerConfig(mask="bidirectional"),
+            task=PermutedItems(),
+            epochs=24,
+            num_evaluations=12,
+        ),
+        Paper(
+            systems=("D03",),
+            title="Transformers4Rec: Bridging the Gap between NLP and Sequential Recommendation",
+            authors="de Souza Pereira Moreira et al.",
+            venue="RecSys 2021",
+            url="https://dl.acm.org/doi/10.1145/3460231.3474255",
+            state="runs",
+            reported=_NO_VALUE,
+            ours="not measured yet",
+            departures=(
+                _WARM,
+                "two streams are one: queries stand behind the items as tokens of their own",
+                "causal and masked items are the recipes sasrec and bert4rec; replaced items are not built",
+            ),
+        ),
+    )
+
+
+def gru4rec() -> RunConfig:
+    """GRU4Rec with full softmax."""
+    return _alone(
+        "gru4rec",
+        SequenceConfig(encoder=RecurrentConfig(), width=128),
+        Paper(
+            systems=("D01",),
+            title="Session-based Recommendations with Recurrent Neural Networks",
+            authors="Hidasi, Karatzoglou, Baltrunas, Tikk",
+            venue="ICLR 2016",
+            url="https://arxiv.org/abs/1511.06939",
+            state="runs",
+            reported=_NO_VALUE,
+            ours="not measured yet",
+            departures=(_WARM, "full softmax over the catalogue instead of negatives of the batch"),
+        ),
+        seeds=(0, 1, 2),
+    )
+
+
+def narm() -> RunConfig:
+    """NARM: a GRU and what its session was about."""
+    return _alone(
+        "narm",
+        SequenceConfig(encoder=RecurrentConfig(kind="narm")),
+        Paper(
+            systems=("D01",),
+            title="Neural Attentive Session-based Recommendation",
+            authors="Li et al.",
+            venue="CIKM 2017",
+            url="https://arxiv.org/abs/1711.04725",
+            state="runs",
+            reported=_NO_VALUE,
+            ours="not measured yet",
+            departures=(_WARM, "a bias per item is added to the bilinear scores"),
+        ),
+    )
+
+
+def attrec() -> RunConfig:
+    """AttRec: attention over recent items, compared by distance."""
+    return _alone(
+        "attrec",
+        SequenceConfig(encoder=AttRecConfig()),
+        Paper(
+            systems=("D01",),
+            title="Next Item Recommendation with Self-Attentive Metric Learning",
+            authors="Zhang, Tay, Yao, Sun",
+            venue="AAAI 2019 workshop",
+            url="https://arxiv.org/abs/1808.06414",
+            state="runs",
+            reported=_NO_VALUE,
+            ours="not measured yet",
+            departures=(
+                _WARM,
+                "the long-term taste is the mean of the history, not a free vector per user, which a person "
+                "unknown at training has not",
+                "full softmax of negative distances instead of a hinge on sampled ones",
+            ),
+        ),
+    )
+
+
+def pinnerformer() -> RunConfig:
+    """The dense all-action loss: random items predict random ones of the near future."""
+    return _alone(
+        "pinnerformer",
+        SequenceConfig(task=AllActions(), epochs=24, num_evaluations=12),
+        Paper(
+            systems=("D05",),
+            title="PinnerFormer: Sequence Modeling for User Representation at Pinterest",
+            authors="Pancha, Zhai, Leskovec, Rosenberg",
+            venue="KDD 2022",
+            url="https://arxiv.org/abs/2205.04507",
+            state="runs",
+            reported="its data is not public",
+            ours="not measured yet",
+            departures=(_WARM, "full softmax over the catalogue instead of a corrected sampled one"),
+        ),
+    )
+
+
+def sasrec_original() -> RunConfig:
+    """SASRec as published: one sampled negative, binary cross-entropy, nothing added."""
+    model = SequenceConfig(
+        encoder=TransformerConfig(bias="none", num_heads=1, dropout=0.2),
+        loss=BinaryCrossEntropy(),
+        warm_start=0.0,
+        epochs=60,
+        num_evaluations=15,
+        training=SequenceConfig().training.replace(learning_rate=1e-3),
+    )
+    return _alone("sasrec-original", model, sasrec().paper.replace(departures=()))
+
+
+def gsasrec() -> RunConfig:
+    """gSASRec: many negatives without overconfidence."""
+    return _alone(
+        "gsasrec",
+        SequenceConfig(loss=GeneralisedBinaryCrossEntropy()),
+        Paper(
+            systems=("D02",),
+            title="gSASRec: Reducing Overconfidence in Sequential Recommendation",
+            authors="Petrov, Macdonald",
+            venue="RecSys 2023",
+            url="https://arxiv.org/abs/2308.07192",
+            state="runs",
+            reported=_NO_VALUE,
+            ours="not measured yet",
+            departures=(_WARM, "attention has a learned bias per distance"),
+        ),
+    )
+
+
+def ensemble() -> RunConfig:
+    """The teachers of the table added up, weights chosen on validation."""
+    members = {"sasrec": sasrec(), "hstu": hstu(), "bert4rec": bert4rec()}
+    models = {name: config.panel.models[name] for name, config in members.items()}
+    config = _alone("ensemble", models["sasrec"], sasrec().paper)
+    panel = PanelConfig(rows=("floor", *models), models=models, ensemble=EnsembleConfig())
+    return config.replace(panel=panel)
+
+
+def all_sequential() -> SuiteConfig:
+    """Every sequence model, settings searched on ml-100k."""
+    members = {
+        "floor": floor(),
+        "sasrec": sasrec(),
+        "hstu": hstu(),
+        "bert4rec": bert4rec(),
+        "gru4rec": gru4rec(),
+        "narm": narm(),
+        "attrec": attrec(),
+        "transformers4rec": transformers4rec(),
+        "pinnerformer": pinnerformer(),
+        "sasrec-original": sasrec_original(),
+        "gsasrec": gsasrec(),
+        "hstu-no-bias": hstu_no_bias(),
+        "hstu-softmax": hstu_softmax(),
+        "hstu-long": hstu_long(),
+        "hstu-stochastic": hstu_stochastic_length(),
+        "ensemble": ensemble(),
+    }
+    return SuiteConfig(suite="all-sequential", members={k: _in_suite(v) for k, v in members.items()})
+
+
+def _in_suite(config: RunConfig) -> RunConfig:
+    """Return a member without the floors that another member has, and with unmasked rankings."""
+    own = tuple(row for row in config.panel.rows if row not in _FLOORS or config.recipe == "floor")
+    rows = config.panel.rows if config.recipe in ("floor", "ensemble") else own
+    ensemble = config.panel.ensemble if config.recipe == "ensemble" else None
+    return config.replace(
+        panel=config.panel.replace(rows=rows, ensemble=ensemble),
+        evaluation=config.evaluation.replace(unmasked=True),
+    )
