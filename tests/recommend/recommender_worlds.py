@@ -14,6 +14,7 @@ from steerec.recommend.ensemble import Ensemble
 from steerec.recommend.floor import Floor
 from steerec.recommend.recommender import Recommender
 from steerec.recommend.sequence import SequenceConfig, SequenceModel
+from steerec.recommend.star import Star, StarConfig
 from steerec.recommend.table import RECOMMENDERS
 
 SMALL = SequenceConfig(
@@ -49,6 +50,8 @@ def world_split(num_users: int = 150, num_items: int = 60) -> Split:
 
 def small(name: str) -> Recommender:
     """Return an unfitted recommender that fits in a second."""
+    if name == "star":
+        return Star(StarConfig(encoder="words"))
     if name == "sequence":
         return SequenceModel(SMALL)
     if name == "ensemble":

@@ -49,6 +49,7 @@ RECIPES = {
     "pinnerformer": "steerec.recipes.sequential:pinnerformer",
     "sasrec-original": "steerec.recipes.sequential:sasrec_original",
     "gsasrec": "steerec.recipes.sequential:gsasrec",
+    "star": "steerec.recipes.sequential:star",
     "teacher-ensemble": "steerec.recipes.sequential:ensemble",
     "reader": "steerec.recipes.reading:reader",
 }

@@ -13,6 +13,7 @@ from steerec.recommend.item_knn import ItemKNN
 from steerec.recommend.popularity import Popularity
 from steerec.recommend.recommender import Recommender, read_card
 from steerec.recommend.sequence import SequenceModel
+from steerec.recommend.star import Star
 
 
 def recommender_class(name: str) -> type[Recommender]:
@@ -47,6 +48,7 @@ RECOMMENDERS: dict[str, type[Recommender]] = {
     "item-knn": ItemKNN,
     "ease": EASE,
     "floor": Floor,
+    "star": Star,
     "sequence": SequenceModel,
     "ensemble": Ensemble,
 }
