@@ -106,8 +106,14 @@ class SequenceNetwork(nn.Module):
     """Item vectors, an encoder, and scores of the next item.
 
     An item's vector is a learned one, or made from given vectors (of its text), or their sum. Item N is the
-    mask of masked training.
+    mask of masked training. Beside given vectors, items that training never saw have no learned ones, and are
+    no wrong answers in training: given vectors speak for them.
     """
+
+    given: Tensor
+    """(N, E), where there are given vectors."""
+    seen: Tensor
+    """(N + 1,) bool, where there are given vectors: items with a learned vector of their own."""
 
     def __init__(
         self,
@@ -118,6 +124,8 @@ class SequenceNetwork(nn.Module):
         window: int,
         given: Tensor | None = None,
         learned: bool = True,
+        seen: Tensor | None = None,
+        id_dropout: float = 0.0,
         cosine_temperature: float | None = None,
     ) -> None:
         """Prepare the weights.
@@ -129,16 +137,21 @@ class SequenceNetwork(nn.Module):
             window: longest sequence.
             given: float32 (N, E) vectors of the items, used as they are; None: none.
             learned: whether items have learned vectors; False needs given ones.
+            seen: (N,) bool, with given vectors: items that training sees; None: all.
+            id_dropout: share of the items of which a training step knows the given vector only.
             cosine_temperature: compare by cosine over this; None: by inner product.
         """
         super().__init__()
+        self.id_dropout = id_dropout
         self.window, self.cosine_temperature = window, cosine_temperature
         self.by_distance = isinstance(config, AttRecConfig)
         self.items = nn.Embedding(num_items + 1, width) if learned else None
         self.mask_vector = None if learned else nn.Parameter(torch.zeros(1, width))
         self.project_given: nn.Linear | None = None
         if given is not None:
-            self.register_buffer("given", given, persistent=True)
+            self.register_buffer("given", given)
+            everything = torch.ones(num_items, dtype=torch.bool) if seen is None else seen
+            self.register_buffer("seen", functional.pad(everything, (0, 1), value=True))
             self.project_given = nn.Linear(given.shape[1], width)
         has_positions = isinstance(config, TransformerConfig | HstuConfig) and config.positions
         self.positions = nn.Embedding(window + 1, width) if has_positions else None
@@ -157,7 +170,10 @@ class SequenceNetwork(nn.Module):
         if table is None:
             assert self.mask_vector is not None
             return torch.cat([made, self.mask_vector])
-        return table + functional.pad(made, (0, 0, 0, 1))
+        own = self.seen
+        if self.training and self.id_dropout > 0:
+            own = own & (torch.rand(len(own), device=own.device) >= self.id_dropout)
+        return table * own[:, None] + functional.pad(made, (0, 0, 0, 1))
 
     def forward(self, batch: Sequences) -> Tensor:
         """Return the state after each item, (F, D), ready to be compared with the head."""
@@ -189,11 +205,14 @@ class SequenceNetwork(nn.Module):
         By distance, -|s - x|^2 and 2 s . x - |x|^2 differ by what is the same for all items.
         """
         vectors = self.vectors()[:-1]
+        bias: Tensor = self.item_bias
         if self.by_distance:
-            return Head(vectors, self.item_bias - vectors.square().sum(dim=1))
+            bias = bias - vectors.square().sum(dim=1)
         if self.cosine_temperature is not None:
-            return Head(functional.normalize(vectors, dim=-1), self.item_bias * 0.0)
-        return Head(vectors, self.item_bias)
+            vectors, bias = functional.normalize(vectors, dim=-1), bias * 0.0
+        if self.training and self.project_given is not None:
+            bias = bias.masked_fill(~self.seen[:-1], -torch.inf)
+        return Head(vectors, bias)
 
 
 def build_encoder(config: EncoderConfig, width: int, window: int) -> nn.Module:

@@ -30,6 +30,7 @@ from steerec.recommend.losses import FullSoftmax, LossConfig, next_item_loss
 from steerec.recommend.recommender import Arrays, Recommender
 from steerec.recommend.spectrum import spectral_embeddings
 from steerec.recommend.tasks import Lesson, MaskedItems, NextItem, PermutedItems, TaskConfig, lesson, question
+from steerec.recommend.text import TextConfig, fit_to, text_table
 from steerec.recommend.validation import Validation
 from steerec.recommend.windows import EpochBatches
 from steerec.seeding import derive_seed, numpy_rng
@@ -52,6 +53,8 @@ class SequenceConfig(Config):
     """How a prediction is judged."""
     cosine_temperature: pydantic.PositiveFloat | None = None
     """Compare states and items by cosine over this; None: by inner product."""
+    text: TextConfig | None = None
+    """Make item vectors of the items' text too, or of it alone; None: of ids alone."""
     warm_start: float = pydantic.Field(0.1, ge=0)
     """Standard deviation of item vectors taken from the spectrum of the training transitions; 0 starts from
     random ones as the originals do."""
@@ -109,7 +112,10 @@ class SequenceModel(Recommender):
 
     def _fit(self, split: Split, folder: Path | None) -> None:
         torch.manual_seed(derive_seed(self.config.training.seed, self.name, "weights"))
-        self.network = self._build().to(_device())
+        text, given = self.config.text, None
+        if text is not None:
+            given = torch.from_numpy(text_table(split.catalog, text.encoder))
+        self.network = self._build(given, torch.from_numpy(_seen(split))).to(_device())
         if self.config.warm_start > 0:
             self._start_warm(split)
         if folder is None:
@@ -117,6 +123,8 @@ class SequenceModel(Recommender):
                 self._train(split, Path(temporary))
         else:
             self._train(split, folder)
+        if given is not None:
+            self._introduce(_seen(split))
 
     def _train(self, split: Split, folder: Path) -> None:
         lessons = Lessons(split, self.config)
@@ -145,23 +153,43 @@ class SequenceModel(Recommender):
         every = training.eval_steps or math.ceil(max_steps / config.num_evaluations)
         return training.replace(max_steps=max_steps, eval_steps=every)
 
-    def _build(self) -> SequenceNetwork:
+    def _build(self, given: Tensor | None, seen: Tensor | None) -> SequenceNetwork:
         config = self.config
         return SequenceNetwork(
             config.encoder,
             num_items=len(self.catalog),
             width=config.width,
             window=config.window,
+            given=given,
+            learned=config.text is None or config.text.ids,
+            seen=seen,
+            id_dropout=0.0 if config.text is None else config.text.id_dropout,
             cosine_temperature=config.cosine_temperature,
         )
 
     def _start_warm(self, split: Split) -> None:
-        assert self.network.items is not None
-        vectors = spectral_embeddings(split.train, len(split.catalog), self.config.width)
+        """Start from the spectrum: text from what it can say of it, learned vectors from the rest."""
+        vectors = self.config.warm_start * spectral_embeddings(
+            split.train, len(split.catalog), self.config.width
+        )
         with torch.no_grad():
-            self.network.items.weight[:-1] = torch.from_numpy(vectors * self.config.warm_start)
+            if self.network.project_given is not None:
+                table = self.network.given.cpu().numpy()
+                weights = fit_to(vectors, table, _seen(split))
+                self.network.project_given.weight.copy_(torch.from_numpy(weights.T))
+                vectors = np.where(_seen(split)[:, None], vectors - table @ weights, 0.0)
+            if self.network.items is not None:
+                self.network.items.weight[:-1] = torch.from_numpy(vectors)
             if not self.network.by_distance:
                 self.network.item_bias.copy_(torch.from_numpy(self._popularity))
+
+    def _introduce(self, seen: NDArray[np.bool_]) -> None:
+        """Give items that training never saw the bias that their text lets expect of those it saw."""
+        table, bias = (one.detach().cpu().numpy() for one in (self.network.given, self.network.item_bias))
+        mean = bias[seen].mean()
+        expected = mean + table @ fit_to(bias[:, None] - mean, table, seen)[:, 0]  # (N,)
+        with torch.no_grad():
+            self.network.item_bias.copy_(torch.from_numpy(np.where(seen, bias, expected)))
 
     # Scoring ------------------------------------------------------------------------------------------
 
@@ -211,8 +239,9 @@ class SequenceModel(Recommender):
         return {name: tensor.cpu().numpy() for name, tensor in self.network.state_dict().items()}
 
     def _restore(self, state: Arrays, settings: dict[str, Any]) -> None:
-        self.network = self._build()
-        self.network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+        tensors = {name: torch.from_numpy(array) for name, array in state.items()}
+        self.network = self._build(tensors.get("given"), None)
+        self.network.load_state_dict(tensors)
         self.network.to(_device()).eval()
 
 
@@ -266,6 +295,11 @@ def learn(loss: LossConfig, popularity: Tensor) -> Callable[[nn.Module, Lesson],
         return StepOutput(lost, float(count), {}, len(given.batch.items))
 
     return step
+
+
+def _seen(split: Split) -> NDArray[np.bool_]:
+    """Return (N,) whether training has an item."""
+    return np.asarray(np.bincount(np.concatenate(split.train), minlength=len(split.catalog)) > 0)
 
 
 def _device() -> torch.device:
