@@ -7,16 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from steerec.artifacts import atomic_path
+from steerec.artifacts import atomic_path, read_json
 from steerec.evaluate.report import Report
 
 _SIZE = (7.2, 4.6)
 
 
 def draw_run(folder: Path, report: Report) -> None:
-    """Draw the plots of a run into its folder: obedience, the weights of decoding, the course of training."""
+    """Draw the plots of a run into its folder: obedience, weights, the teacher's calibration, training."""
     plot_obedience(report, folder / "obedience.png")
     plot_weights(report.weight_curve, folder / "weights.png")
+    panel = folder / "recommend" / "panel.json"
+    if panel.is_file():
+        plot_reliability(read_json(panel).get("reliability", ()), folder / "calibration.png")
     logs = {path.parts[-3]: path for path in sorted(folder.glob("recommend/*/training/metrics.jsonl"))}
     logs |= {stage: folder / stage / "metrics.jsonl" for stage in ("sft", "align")}
     plot_training(logs, folder / "training.png")
@@ -44,6 +47,32 @@ def plot_obedience(report: Report, path: Path) -> bool:
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=8)
     axes.set_title("Accuracy against obedience", loc="left", fontsize=10)
+    _save(figure, path)
+    return True
+
+
+def plot_reliability(bins: Sequence[Mapping[str, float]], path: Path) -> bool:
+    """Draw how often items came next against the probability that the teacher gave them.
+
+    Args:
+        bins: `{"predicted", "observed", "number"}` each, see `recommend.calibration.reliability`.
+        path: the PNG to write.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    shown = [one for one in bins if one["observed"] > 0]
+    if not shown:
+        return False
+    figure, axes = _figure("the teacher's probability of an item", "share of those items that came next")
+    ends = [min(one["predicted"] for one in shown), 1.0]
+    axes.plot(ends, ends, color="0.7", linewidth=1, label="calibrated")
+    predicted, observed = ([one[key] for one in shown] for key in ("predicted", "observed"))
+    axes.plot(predicted, observed, marker="o", label="teacher, validation")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.legend(frameon=False, fontsize=8)
+    axes.set_title("Can the teacher's probabilities be believed?", loc="left", fontsize=10)
     _save(figure, path)
     return True
 

@@ -222,8 +222,8 @@ def star() -> RunConfig:
             venue="arXiv 2024",
             url="https://arxiv.org/abs/2410.16458",
             state="runs",
-            reported="with the reordering: HR@10 +23.8 % on Beauty, +37.5 % on Toys, -1.8 % on Sports relative to "
-            "the best supervised model of its table (abstract)",
+            reported="with the reordering: HR@10 +23.8 % on Beauty, +37.5 % on Toys, -1.8 % on Sports "
+            "relative to the best supervised model of its table (abstract)",
             ours="not measured yet",
             departures=(
                 "text vectors of MiniLM instead of a large embedding model, centred",

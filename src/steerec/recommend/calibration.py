@@ -7,6 +7,8 @@ recommender. Guo et al. (2017) call it temperature scaling. Rankings do not chan
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
@@ -68,3 +70,49 @@ def fit_scale(scores: NDArray[np.floating], targets: NDArray[np.integer], masked
     )
     at_edge = result.x < _LOG_RANGE[0] + 1.0
     return 1.0 if at_edge else float(np.exp(result.x) / spread)
+
+
+class Reliability(NamedTuple):
+    """Choices that were given about the same probability."""
+
+    predicted: float
+    """Mean probability."""
+    observed: float
+    """Share of them that came next."""
+    number: int
+    """Of choices, an item at a point each."""
+
+
+def reliability(
+    scores: NDArray[np.floating],
+    targets: NDArray[np.integer],
+    masked: NDArray[np.bool_],
+    num_bins: int = 10,
+) -> list[Reliability]:
+    """Compare the probabilities that scores in nats stand for with how often items came next.
+
+    Bins are evenly spaced in the logarithm of the probability, from 1e-4 to 1; rarer choices share the first
+    bin (Guo et al. 2017, arXiv 1706.04599, draw such diagrams). Calibrated scores lie on the diagonal.
+
+    Args:
+        scores: (B, N) in nats.
+        targets: (B,) held-out items.
+        masked: (B, N) items that cannot come next.
+        num_bins: bins; empty ones are left out.
+    """
+    open_items = np.where(masked, -np.inf, scores.astype(np.float64))
+    log_probs = open_items - logsumexp(open_items, axis=1, keepdims=True)  # (B, N)
+    edges = np.linspace(_LEAST_LOG, 0.0, num_bins + 1)[1:-1]
+    place = np.digitize(log_probs, edges)  # (B, N) in 0..num_bins - 1
+    came = np.zeros(scores.shape, np.bool_)
+    came[np.arange(len(targets)), targets] = True
+    found = []
+    for one in range(num_bins):
+        inside = (place == one) & ~masked
+        if inside.any():
+            predicted, observed = float(np.exp(log_probs[inside]).mean()), float(came[inside].mean())
+            found.append(Reliability(predicted, observed, int(inside.sum())))
+    return found
+
+
+_LEAST_LOG = float(np.log(1e-4))

@@ -16,6 +16,7 @@ from steerec.data.catalog import Catalog
 from steerec.data.split import Split
 from steerec.errors import ConfigError, DataError, did_you_mean
 from steerec.progress import clock
+from steerec.recommend.calibration import reliability
 from steerec.recommend.ensemble import Ensemble, EnsembleConfig
 from steerec.recommend.recommender import Recommender
 from steerec.recommend.sequence import SequenceConfig, SequenceModel
@@ -25,6 +26,7 @@ from steerec.recommend.validation import Validation
 logger = logging.getLogger("steerec")
 FILE = "panel.json"
 DONE = "done.json"
+_RELIABILITY_POINTS = 2000
 RecommenderT = TypeVar("RecommenderT", bound=Recommender)
 
 
@@ -110,7 +112,15 @@ def fit_panel(split: Split, config: PanelConfig, folder: Path, shelf: Path | Non
         logger.info("%s: validation NDCG@10 %.4f", name, metrics["ndcg@10"])
     logger.info("teacher: %s (best validation NDCG@10)", teacher)
     record = {"rows": fitted, "teacher": teacher, "seconds": seconds, "validation": scored}
+    record["reliability"] = _reliability(load_recommender(folder / teacher, split.catalog), split)
     write_json(folder / FILE, record)
+
+
+def _reliability(teacher: Recommender, split: Split) -> list[dict[str, Any]]:
+    """Return how far the teacher's probabilities can be believed, on validation."""
+    points = Validation.of(split, limit=_RELIABILITY_POINTS)
+    scores = teacher.scores(points.histories, points.times)
+    return [one._asdict() for one in reliability(scores, points.targets, points.masked)]
 
 
 def _fit_rows(
