@@ -31,19 +31,25 @@ class Memory(NamedTuple):
 
 
 @torch.no_grad()
-def remember(network: SequenceNetwork, history: Tensor, times: Tensor | None = None) -> Memory:
+def remember(
+    network: SequenceNetwork,
+    history: Tensor,
+    times: Tensor | None = None,
+    actions: Tensor | None = None,
+) -> Memory:
     """Run a history through a causal attention network and keep what candidates will look at.
 
     Args:
         network: with an attention encoder, in evaluation mode.
         history: (L,) int64 items, oldest first.
         times: (L,) seconds.
+        actions: (L,) int64, where the network reads what was done.
 
     Raises:
         ValueError: the network is not one of causal attention layers.
     """
     encoder = _attention_of(network)
-    batch = Sequences(history, torch.arange(len(history)), plan_flat([len(history)]), times)
+    batch = Sequences(history, torch.arange(len(history)), plan_flat([len(history)]), times, actions)
     hidden = network.embed(batch)
     keys, values = [], []
     for layer in encoder.layers:
