@@ -111,7 +111,7 @@ def fit_panel(split: Split, config: PanelConfig, folder: Path, shelf: Path | Non
     for name, metrics in scored.items():
         logger.info("%s: validation NDCG@10 %.4f", name, metrics["ndcg@10"])
     logger.info("teacher: %s (best validation NDCG@10)", teacher)
-    record = {"rows": fitted, "teacher": teacher, "seconds": seconds, "validation": scored}
+    record: dict[str, Any] = {"rows": fitted, "teacher": teacher, "seconds": seconds, "validation": scored}
     record["reliability"] = _reliability(load_recommender(folder / teacher, split.catalog), split)
     write_json(folder / FILE, record)
 

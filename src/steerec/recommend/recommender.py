@@ -129,6 +129,21 @@ class Recommender(ABC):
         self._calibrate(Validation.of(split, limit=_CALIBRATION_POINTS))
         return self
 
+    def fit_partial(self, split: Split, *, since: int | None = None, folder: Path | None = None) -> Self:
+        """Learn from a longer log, maybe of a larger catalogue; closed forms are fitted anew.
+
+        Args:
+            split: the log as it is now.
+            since: seconds; interactions at or after it are new. A model that goes on from its weights learns
+                from those only; None: from all.
+            folder: see `fit`.
+
+        Raises:
+            DataError: `since` is given, and the log has no timestamps or nothing new.
+        """
+        del since
+        return self.fit(split, folder)
+
     def _calibrate(self, validation: Validation) -> None:
         if validation:
             scores = self.scores(validation.histories, validation.times)

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pydantic
@@ -27,7 +28,9 @@ from steerec.data.split import Split
 from steerec.loop import StepOutput, TrainingConfig, train
 from steerec.networks.sequence import EncoderConfig, SequenceNetwork, TransformerConfig
 from steerec.recommend.losses import FullSoftmax, LossConfig, next_item_loss
+from steerec.recommend.pretraining import PRETRAINED, PretrainingConfig, pretrain
 from steerec.recommend.recommender import Arrays, Recommender
+from steerec.recommend.refresh import carry_over, newest
 from steerec.recommend.spectrum import spectral_embeddings
 from steerec.recommend.tasks import Lesson, MaskedItems, NextItem, PermutedItems, TaskConfig, lesson, question
 from steerec.recommend.text import TextConfig, fit_to, text_table
@@ -55,6 +58,8 @@ class SequenceConfig(Config):
     """Compare states and items by cosine over this; None: by inner product."""
     text: TextConfig | None = None
     """Make item vectors of the items' text too, or of it alone; None: of ids alone."""
+    pretraining: PretrainingConfig | None = None
+    """Learn from the sequences and attributes themselves before the next item: S3-Rec."""
     warm_start: float = pydantic.Field(0.1, ge=0)
     """Standard deviation of item vectors taken from the spectrum of the training transitions; 0 starts from
     random ones as the originals do."""
@@ -66,6 +71,10 @@ class SequenceConfig(Config):
     """Windows of a batch, about."""
     epochs: pydantic.PositiveFloat = 12.0
     """Passes over the training transitions; `training.max_steps` is an upper limit."""
+    refresh_epochs: pydantic.PositiveFloat = 2.0
+    """Passes over what is new when a fitted model learns from a longer log."""
+    refresh_rate: pydantic.PositiveFloat = 0.3
+    """Learning rate of that, in parts of `training.learning_rate`."""
     num_evaluations: pydantic.PositiveInt = 8
     """Evaluations over the whole training where `training.eval_steps` is None."""
     max_points: pydantic.PositiveInt = 5000
@@ -92,7 +101,28 @@ class SequenceConfig(Config):
                 f'the task "{self.task.kind}" and the encoder "{self.encoder.kind}" do not fit: masked and '
                 'permuted items need an encoder with mask "bidirectional", the next item a causal one'
             )
+        attends_back = getattr(self.encoder, "mask", None) == "causal"
+        if self.pretraining is not None and not attends_back:
+            raise ValueError(
+                f'pretraining needs causal attention, the encoder is "{self.encoder.kind}", the task '
+                f'"{self.task.kind}": take a transformer or HSTU with mask "causal"'
+            )
         return self
+
+    @property
+    def refreshing(self) -> SequenceConfig:
+        """The settings of `fit_partial`."""
+        rate = self.refresh_rate * self.training.learning_rate
+        training = self.training.replace(learning_rate=rate, eval_steps=None, patience=None)
+        return self.replace(epochs=self.refresh_epochs, num_evaluations=1, training=training)
+
+    def schedule(self, steps_per_epoch: int, can_evaluate: bool) -> TrainingConfig:
+        """Return the optimisation settings with epochs turned into steps."""
+        max_steps = min(self.training.max_steps, math.ceil(self.epochs * steps_per_epoch))
+        if not can_evaluate:
+            return self.training.replace(max_steps=max_steps, patience=None, eval_steps=None)
+        every = self.training.eval_steps or math.ceil(max_steps / self.num_evaluations)
+        return self.training.replace(max_steps=max_steps, eval_steps=every)
 
     @property
     def looks_at_moments(self) -> bool:
@@ -118,17 +148,35 @@ class SequenceModel(Recommender):
         self.network = self._build(given, torch.from_numpy(_seen(split))).to(_device())
         if self.config.warm_start > 0:
             self._start_warm(split)
-        if folder is None:
-            with tempfile.TemporaryDirectory() as temporary:
-                self._train(split, Path(temporary))
-        else:
-            self._train(split, folder)
+        with _kept(folder) as place:
+            if self.config.pretraining is not None:
+                self._pretrain(split, self.config.pretraining, place / "pretraining")
+            self._train(split, place, self.config)
+            (place / "pretraining" / PRETRAINED).unlink(missing_ok=True)
         if given is not None:
             self._introduce(_seen(split))
 
-    def _train(self, split: Split, folder: Path) -> None:
-        lessons = Lessons(split, self.config)
-        validation = Validation.of(split, limit=self.config.max_points)
+    def fit_partial(self, split: Split, *, since: int | None = None, folder: Path | None = None) -> Self:
+        """Go on from the weights as they are, see `Recommender.fit_partial`."""
+        if not self.is_fitted:
+            return self.fit(split, folder)
+        part = split if since is None else newest(split, since, self.config.window)
+        earlier, old = self.catalog, self.network
+        counts = np.bincount(np.concatenate(split.train), minlength=len(split.catalog))
+        self._catalog, self._popularity = split.catalog, np.log(counts + 0.5).astype(np.float32)
+        text = self.config.text
+        given = None if text is None else torch.from_numpy(text_table(split.catalog, text.encoder))
+        self.network = self._build(given, torch.from_numpy(_seen(split))).to(_device())
+        carry_over(old, self.network, earlier, split)
+        with _kept(folder) as place:
+            self._train(part, place, self.config.refreshing)
+        self.scale = 1.0
+        self._calibrate(Validation.of(split, limit=self.config.max_points))
+        return self
+
+    def _train(self, split: Split, folder: Path, config: SequenceConfig) -> None:
+        lessons = Lessons(split, config)
+        validation = Validation.of(split, limit=config.max_points)
 
         def evaluate(_: nn.Module) -> dict[str, float]:
             return validation.of_scorer(self._scores_at)
@@ -136,22 +184,20 @@ class SequenceModel(Recommender):
         train(
             self.network,
             lessons,
-            learn(self.config.loss, torch.from_numpy(np.exp(self._popularity) - 0.5).to(_device())),
-            self._schedule(lessons.steps_per_epoch, bool(validation)),
+            learn(config.loss, torch.from_numpy(np.exp(self._popularity) - 0.5).to(_device())),
+            config.schedule(lessons.steps_per_epoch, bool(validation)),
             folder,
             stage=self.name,
             evaluate=evaluate if validation else None,
             select="ndcg@10" if validation else None,
         )
 
-    def _schedule(self, steps_per_epoch: int, can_evaluate: bool) -> TrainingConfig:
-        """Return the optimisation settings with epochs turned into steps."""
-        config, training = self.config, self.config.training
-        max_steps = min(training.max_steps, math.ceil(config.epochs * steps_per_epoch))
-        if not can_evaluate:
-            return training.replace(max_steps=max_steps, patience=None, eval_steps=None)
-        every = training.eval_steps or math.ceil(max_steps / config.num_evaluations)
-        return training.replace(max_steps=max_steps, eval_steps=every)
+    def _pretrain(self, split: Split, pretraining: PretrainingConfig, folder: Path) -> None:
+        config = self.config
+        seed = config.training.seed
+        pretrain(
+            self.network, split, pretraining, config.loss, folder, batch_size=config.batch_size, seed=seed
+        )
 
     def _build(self, given: Tensor | None, seen: Tensor | None) -> SequenceNetwork:
         config = self.config
@@ -300,6 +346,16 @@ def learn(loss: LossConfig, popularity: Tensor) -> Callable[[nn.Module, Lesson],
 def _seen(split: Split) -> NDArray[np.bool_]:
     """Return (N,) whether training has an item."""
     return np.asarray(np.bincount(np.concatenate(split.train), minlength=len(split.catalog)) > 0)
+
+
+@contextmanager
+def _kept(folder: Path | None) -> Iterator[Path]:
+    """Yield a folder for logs and checkpoints; one that is gone afterwards where none is given."""
+    if folder is not None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        yield Path(temporary)
 
 
 def _device() -> torch.device:
