@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,18 +21,57 @@ from steerec.understand.model.phrasebook import LANGUAGES
 from steerec.understand.model.worlds import World
 
 
-def write_example(worlds: Sequence[World], seed: int, number: int) -> tuple[World, Written]:
+class Sentence(NamedTuple):
+    """A sentence and the lines it means."""
+
+    world: int
+    """Place of the catalogue among the worlds."""
+    text: str
+    tokens: tuple[Token, ...]
+    """Without the end."""
+
+
+def write_example(
+    worlds: Sequence[World], seed: int, number: int, grown: Sequence[Sentence] = (), share: float = 0.0
+) -> tuple[World, Written]:
     """Return example `number` of a seed: a world, and a sentence with the places of its lines.
 
     The same arguments give the same example. Sentences that lost a word on the way are written anew.
+
+    Args:
+        worlds: catalogues to write about.
+        seed: of all examples.
+        number: of this one.
+        grown: sentences that were written elsewhere, such as paraphrases.
+        share: probability that the example is one of them, 0..1.
     """
     chances = np.array([world.weight for world in worlds])
     for attempt in range(1000):
         rng = numpy_rng(seed, "example", number, attempt)
-        world = worlds[int(rng.choice(len(worlds), p=chances / chances.sum()))]
-        language = "en" if rng.random() < 0.82 else str(rng.choice(LANGUAGES[1:]))
         try:
+            if grown and rng.random() < share:
+                one = grown[int(rng.integers(len(grown)))]
+                world = worlds[one.world]
+                return world, example(world, misspell(one.text, rng), one.tokens, rng)
+            world = worlds[int(rng.choice(len(worlds), p=chances / chances.sum()))]
+            language = "en" if rng.random() < 0.82 else str(rng.choice(LANGUAGES[1:]))
             return world, _write(world, rng, language)
+        except (RequestError, KeyError):
+            continue
+    raise AssertionError("no sentence in a thousand attempts")
+
+
+def compose_sentence(worlds: Sequence[World], seed: int, number: int) -> Sentence:
+    """Return plain English sentence `number` of a seed, all of whose words are said by its lines."""
+    chances = np.array([world.weight for world in worlds])
+    for attempt in range(1000):
+        rng = numpy_rng(seed, "sentence", number, attempt)
+        place = int(rng.choice(len(worlds), p=chances / chances.sum()))
+        try:
+            text, tokens = Composer(worlds[place], rng).compose()
+            if OPEN not in text:
+                example(worlds[place], text, tokens, rng)
+                return Sentence(place, re.sub(r" {2,}", " ", text).strip(), tuple(tokens))
         except (RequestError, KeyError):
             continue
     raise AssertionError("no sentence in a thousand attempts")

@@ -20,13 +20,17 @@ from steerec.artifacts import atomic_path, read_json, write_json
 from steerec.config import Config
 from steerec.data.catalog import Catalog
 from steerec.errors import DataError
+from steerec.instruct.self_instruct import Write
 from steerec.items.vectors import TextEncoder
+from steerec.llm.writing import chat_writer
 from steerec.loop import StepOutput, TrainingConfig, TrainingResult, train
 from steerec.seeding import derive_seed, numpy_rng
+from steerec.understand.keyword import KeywordReader
 from steerec.understand.lines.schema import Schema
 from steerec.understand.model.batches import Batcher, TextVectors, Written
-from steerec.understand.model.drawing import write_example
+from steerec.understand.model.drawing import Sentence, write_example
 from steerec.understand.model.network import ReaderBatch, ReaderConfig, ReaderNetwork
+from steerec.understand.model.paraphrasing import ParaphraseConfig, grown_sentences
 from steerec.understand.model.worlds import World, make_worlds, world_of
 
 if TYPE_CHECKING:
@@ -60,6 +64,8 @@ class ReaderTrainingConfig(Config):
     """Versions of every invented catalogue; 0: the given catalogues alone."""
     catalog_weight: pydantic.NonNegativeFloat = 40.0
     """Share of the sentences about the given catalogues, each against about 100 for all invented ones."""
+    paraphrase: ParaphraseConfig | None = None
+    """Sentences said again by a language model, beside the composed ones; None: composed ones alone."""
     num_validation: pydantic.PositiveInt = 400
     """Generated sentences on which training is watched."""
 
@@ -70,6 +76,7 @@ def train_reader(
     folder: Path,
     *,
     encoder: TextEncoder | None = None,
+    write: Write | None = None,
 ) -> TrainingResult:
     """Train a reader and write it to `folder/model`; goes on where an unfinished training stopped.
 
@@ -78,19 +85,21 @@ def train_reader(
         catalogs: real catalogues to practise on beside the invented ones; may be empty.
         folder: receives the training's log and checkpoints, and the reader.
         encoder: MiniLM; None takes the installed one.
+        write: the language model that paraphrases; None loads the one that the configuration names, if any.
 
     Raises:
-        SourceError: MiniLM is not installed.
+        SourceError: MiniLM is not installed, or the language model is not to be had.
     """
     encoder = encoder or TextEncoder()
     vectors = TextVectors(encoder.encode)
     seed = config.training.seed
     worlds = make_worlds(vectors, seed, config.copies)
     worlds += [world_of(Schema.of(one), one.displays, vectors, config.catalog_weight) for one in catalogs]
+    grown = _grown(config, worlds, catalogs, folder, encoder, write)
     torch.manual_seed(derive_seed(seed, "reader"))
     network = build_network(encoder.folder, config.network)
     batcher = Batcher(encoder.folder / _TOKENIZER, vectors, network.start.shape[0])
-    draw = _Drawer(worlds, batcher, config)
+    draw = _Drawer(worlds, batcher, config, grown)
     held_out = [
         draw.pool(-1 - i, min(64, config.num_validation)) for i in range(-(-config.num_validation // 64))
     ]
@@ -107,11 +116,40 @@ def train_reader(
     return result
 
 
+def _grown(
+    config: ReaderTrainingConfig,
+    worlds: Sequence[World],
+    catalogs: Sequence[Catalog],
+    folder: Path,
+    encoder: TextEncoder,
+    write: Write | None,
+) -> list[Sentence]:
+    """Return the paraphrases that the configuration asks for; keywords read back those of real catalogues."""
+    if config.paraphrase is None:
+        return []
+    first = len(worlds) - len(catalogs)
+    return grown_sentences(
+        config.paraphrase,
+        worlds,
+        folder,
+        encoder.encode,
+        {first + i: KeywordReader(one, encoder.encode) for i, one in enumerate(catalogs)},
+        lambda own: write or chat_writer(own.writer, temperature=own.temperature, seed=own.seed),
+    )
+
+
 class _Drawer:
     """Draws batches; a pure function of the step."""
 
-    def __init__(self, worlds: Sequence[World], batcher: Batcher, config: ReaderTrainingConfig) -> None:
+    def __init__(
+        self,
+        worlds: Sequence[World],
+        batcher: Batcher,
+        config: ReaderTrainingConfig,
+        grown: Sequence[Sentence] = (),
+    ) -> None:
         self._worlds, self._batcher, self._config = worlds, batcher, config
+        self._grown, self._share = grown, config.paraphrase.share if config.paraphrase else 0.0
         self._pool = lru_cache(maxsize=2)(self._draw_pool)
 
     def batch(self, step: int, micro: int) -> ReaderBatch:
@@ -121,7 +159,7 @@ class _Drawer:
     def _draw_pool(self, number: int) -> list[list[Written]]:
         size, seed = self._config.batch_size, self._config.training.seed
         drawn = [
-            write_example(self._worlds, seed, i)[1]
+            write_example(self._worlds, seed, i, self._grown, self._share)[1]
             for i in range(number * size * _POOL, (number + 1) * size * _POOL)
         ]
         drawn.sort(key=lambda one: (len(one.offer.sentence), len(one.offer.choices)))
