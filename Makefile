@@ -8,15 +8,17 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PARITY := .venv-parity
+PARITY_PIP := $(PARITY)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-parity.txt
 DEMO ?= runs/demo
 # Changes of the demo's recipe: make demo SETTINGS='--set sft.training.max_steps=400'
 SETTINGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow quick check lint types papers page smollm2 clean
+.PHONY: help demo test test-slow quick check lint types papers parity parity-environment page smollm2 clean
 
 help: ## Show this list.
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 # torch comes first and pinned: without a pin the newest build brings gigabytes of CUDA libraries.
 $(VENV)/torch.done: constraints.txt
@@ -58,6 +60,21 @@ check: lint types test ## What must be green before anything lands.
 
 papers: $(VENV)/dev.done ## Write docs/papers.md from the recipes' records.
 	$(BIN)/python -m steerec.recipes.document > docs/papers.md
+
+# RecTools and RecBole want older numpy and pandas than steerec: they live in an environment of their own, and
+# steerec asks them from its own. RecBole comes without `ray`, which only its search over settings uses.
+$(PARITY)/parity.done: constraints-parity.txt
+	@echo "steerec: making $(PARITY) with RecTools, ranx and RecBole (two minutes, once)"
+	@test -x $(PARITY)/bin/python || $(PYTHON) -m venv $(PARITY)
+	@$(PARITY_PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	@$(PARITY_PIP) $(TORCH) "rectools[torch]" ranx colorama colorlog plotly psutil scikit-learn tabulate tensorboard texttable
+	@$(PARITY_PIP) --no-deps recbole thop
+	@touch $@
+
+parity-environment: $(PARITY)/parity.done ## RecTools, ranx and RecBole in .venv-parity, for `steerec bench parity | train`.
+
+parity: $(VENV)/dev.done $(PARITY)/parity.done ## Our metrics against RecTools and ranx; SASRec side by side (SETTINGS='--set data=..').
+	@$(BIN)/steerec bench parity $(SETTINGS)
 
 page: ## Build the web page from page/ into the package; needs node and npm.
 	cd page && npm ci --no-audit --no-fund && npm run build

@@ -43,6 +43,26 @@ def bench_align(settings: Setting = None, report_file: ReportFile = None) -> Non
     out.print(render(report))
 
 
+@app.command("parity")
+def bench_parity(
+    settings: Setting = None,
+    report_file: ReportFile = None,
+    test: Annotated[
+        bool, typer.Option("--test", help="Look at the test points too; looks are counted.")
+    ] = False,
+) -> None:
+    """Our metrics against RecTools' and ranx'; our sequence model against RecTools' SASRec, in one run."""
+    from steerec.bench.parity import ParityConfig, render
+    from steerec.bench.parity import bench_parity as run_bench
+    from steerec.config import override
+
+    report = run_bench(override(ParityConfig(), settings or []), test=test)
+    _report(report, report_file)
+    out.print(render(report))
+    if not report["metrics"]["agrees"]:
+        raise typer.Exit(1)
+
+
 @app.command("search")
 def bench_search(run_folder: RunFolder, report_file: ReportFile = None) -> None:
     """Free, token by token, item beam: NDCG@10 of one run's model on validation, with paired intervals."""
@@ -63,6 +83,25 @@ def bench_serve(run_folder: RunFolder, settings: Setting = None, report_file: Re
 
     report = run_bench(run_folder, override(ServeBenchConfig(), settings or []))
     _report(report, report_file)
+    out.print(render(report))
+
+
+@app.command("train")
+def bench_train(
+    settings: Setting = None,
+    report_file: ReportFile = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the cost of attention as PNG.")] = None,
+) -> None:
+    """Targets per second, ours against RecTools and RecBole; attention by length; many candidates at once."""
+    from steerec.bench.attention import plot_attention
+    from steerec.bench.training import TrainBenchConfig, render
+    from steerec.bench.training import bench_train as run_bench
+    from steerec.config import override
+
+    report = run_bench(override(TrainBenchConfig(), settings or []))
+    _report(report, report_file)
+    if plot is not None and report["attention"]:
+        plot_attention(report, plot)
     out.print(render(report))
 
 

@@ -1,0 +1,36 @@
+"""What goes into the parity environment and comes back: facts as JSON and arrays, in one folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+JOB, ANSWER = "job", "answer"
+"""Names of the parcel that is sent and of the one that is sent back."""
+
+
+class Parcel(NamedTuple):
+    """Facts and arrays."""
+
+    facts: Mapping[str, Any]
+    """Anything JSON can say."""
+    arrays: Mapping[str, NDArray[Any]]
+    """By name; numbers only."""
+
+
+def write_parcel(folder: Path, name: str, parcel: Parcel) -> None:
+    """Write a parcel into a folder; the facts come last, so that a parcel with facts is whole."""
+    np.savez(folder / f"{name}.npz", **dict(parcel.arrays))  # type: ignore[arg-type]
+    (folder / f"{name}.json").write_text(json.dumps(dict(parcel.facts)), encoding="utf-8")
+
+
+def read_parcel(folder: Path, name: str) -> Parcel:
+    """Read what `write_parcel` wrote."""
+    facts = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
+        return Parcel(facts, {key: arrays[key] for key in arrays.files})

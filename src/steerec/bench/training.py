@@ -1,0 +1,258 @@
+"""`steerec bench train`: what a second of training learns, ours against RecTools and RecBole, in one run.
+
+All learn the same log with networks of the same size, windows and batches, one after the other, under the
+same number of threads. What counts is targets: items that a step was asked to predict, padding left out.
+RecTools pads every sequence to the window; RecBole learns one target from each padded row. Beside it: what
+attention costs by length, and many candidates behind one history.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pydantic
+import torch
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from torch import nn
+
+from steerec.artifacts import provenance
+from steerec.bench.attention import AttentionBenchConfig, attention_cost, attention_table
+from steerec.bench.candidates import CandidateBenchConfig, candidate_cost, candidate_table
+from steerec.bench.errand import NoParityError
+from steerec.bench.parity import load
+from steerec.bench.rectools import ModelName, RivalConfig, run_rival
+from steerec.config import Config
+from steerec.data.split import Split, make_split
+from steerec.loop import StepOutput, TrainingConfig, train
+from steerec.networks.sequence import EncoderConfig, HstuConfig, SequenceNetwork, TransformerConfig
+from steerec.recommend.losses import FullSoftmax
+from steerec.recommend.sequence import Lessons, SequenceConfig, learn
+from steerec.recommend.tasks import Lesson
+
+logger = logging.getLogger("steerec")
+
+OURS = "steerec"
+RIVALS: tuple[tuple[Literal["rectools", "recbole"], str, ModelName], ...] = (
+    ("rectools", "RecTools", "sasrec"),
+    ("rectools", "RecTools", "hstu"),
+    ("recbole", "RecBole", "sasrec"),
+)
+"""Library, its name, model; RecBole 1.2.1 has no HSTU."""
+
+
+class RateConfig(Config):
+    """What is trained: the same for all."""
+
+    width: pydantic.PositiveInt = 64
+    layers: pydantic.PositiveInt = 2
+    heads: pydantic.PositiveInt = 2
+    window: pydantic.PositiveInt = 50
+    """Items of the history that a network sees."""
+    batch_size: pydantic.PositiveInt = 128
+    """Sequences of a step."""
+    dropout: float = pydantic.Field(0.2, ge=0, lt=1)
+    steps: pydantic.PositiveInt = 20
+    """Counted steps."""
+    warm_up: pydantic.PositiveInt = 3
+    """Steps before them that are not counted."""
+    bf16: bool = False
+    """Run our forward passes under bfloat16 autocast."""
+
+
+class TrainBenchConfig(Config):
+    """What is timed."""
+
+    data: str = "ml-100k"
+    """A built-in source, or a folder of canonical Parquet."""
+    models: tuple[ModelName, ...] = ("sasrec", "hstu")
+    rate: RateConfig = RateConfig()
+    rivals: bool = True
+    """Whether other libraries are raced too."""
+    attention: AttentionBenchConfig | None = AttentionBenchConfig()
+    """None: left out."""
+    candidates: CandidateBenchConfig | None = CandidateBenchConfig()
+    """None: left out."""
+    threads: pydantic.NonNegativeInt = 0
+    """Torch threads of all; 0 takes those of this process."""
+
+
+def bench_train(config: TrainBenchConfig) -> dict[str, Any]:
+    """Time all.
+
+    Args:
+        config: what is timed.
+
+    Returns:
+        A JSON-able report: `rows`, one per model and library: `targets_per_s`, `step_s`, `targets_per_step`,
+        `ratio` (ours over theirs, above 1: ours is faster); `skipped`: why libraries are missing;
+        `attention`, `candidates`, `versions_theirs`, and where it ran.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    rows, skipped, versions = rates(config, make_split(load(config.data)))
+    return {
+        "schema": 1,
+        "config": config.model_dump(mode="json"),
+        "threads": torch.get_num_threads(),
+        "rows": rows,
+        "skipped": skipped,
+        "versions_theirs": versions,
+        "attention": attention_cost(config.attention) if config.attention else [],
+        "candidates": candidate_cost(config.candidates) if config.candidates else [],
+        **provenance(),
+    }
+
+
+def rates(config: TrainBenchConfig, split: Split) -> tuple[list[dict[str, Any]], list[str], dict[str, str]]:
+    """Return rows, reasons why a library is missing, and versions of those that are there."""
+    rows, skipped, versions = [], list[str](), dict[str, str]()
+    for model in config.models:
+        logger.info("bench train: ours, %s", model)
+        ours = our_rate(model, split, config.rate)
+        rows.append(_row(model, OURS, ours, ours))
+        for library, name, theirs in RIVALS if config.rivals else ():
+            if theirs != model:
+                continue
+            logger.info("bench train: %s, %s", name, model)
+            try:
+                found, seen = _their_rate(library, model, split, config.rate)
+            except NoParityError as error:
+                skipped.append(f"{name} {model} is left out. {error}")
+                continue
+            rows.append(_row(model, name, found, ours))
+            versions |= seen
+    return rows, skipped, versions
+
+
+Rate = tuple[float, int, int]
+"""Seconds, targets, steps."""
+
+
+def our_rate(model: ModelName, split: Split, config: RateConfig) -> Rate:
+    """Train our network for some steps as `SequenceModel` does, without looking at validation.
+
+    Args:
+        model: "sasrec" or "hstu".
+        split: its training part is used.
+        config: what is trained.
+    """
+    settings = SequenceConfig(
+        width=config.width,
+        window=config.window,
+        batch_size=config.batch_size,
+        encoder=_encoder(model, config),
+        training=TrainingConfig(
+            max_steps=config.warm_up + config.steps,
+            learning_rate=1e-3,
+            bf16=config.bf16,
+            logging_steps=10_000,
+        ),
+    )
+    lessons = Lessons(split, settings)
+    torch.manual_seed(0)
+    network = SequenceNetwork(
+        settings.encoder, num_items=len(split.catalog), width=config.width, window=config.window
+    ).to(lessons(0).targets.device)
+    popularity = torch.ones(len(split.catalog), device=network.item_bias.device)
+    clock = _Clock(learn(FullSoftmax(), popularity))
+    with tempfile.TemporaryDirectory() as folder:
+        train(network, lessons, clock, settings.training, Path(folder), stage="bench")
+        end = time.perf_counter()
+    counted = clock.targets[config.warm_up :]
+    return end - clock.begins[config.warm_up], sum(counted), len(counted)
+
+
+class _Clock:
+    """A step function that notes when each step begins; the end of one is the beginning of the next."""
+
+    def __init__(self, step: Callable[[nn.Module, Lesson], StepOutput]) -> None:
+        self._step = step
+        self.begins: list[float] = []
+        self.targets: list[int] = []
+
+    def __call__(self, network: nn.Module, given: Lesson) -> StepOutput:
+        self.begins.append(time.perf_counter())
+        self.targets.append(len(given.targets))
+        return self._step(network, given)
+
+
+def _encoder(model: ModelName, config: RateConfig) -> EncoderConfig:
+    shape: dict[str, Any] = {
+        "num_layers": config.layers,
+        "num_heads": config.heads,
+        "dropout": config.dropout,
+    }
+    return HstuConfig(**shape) if model == "hstu" else TransformerConfig(**shape)
+
+
+def _their_rate(
+    library: Literal["rectools", "recbole"], model: ModelName, split: Split, config: RateConfig
+) -> tuple[Rate, dict[str, str]]:
+    size = {
+        name: getattr(config, name)
+        for name in ("width", "layers", "heads", "window", "batch_size", "dropout")
+    }
+    asked = RivalConfig(**size, steps=config.warm_up + config.steps)
+    run = run_rival(library, model, asked, split, threads=torch.get_num_threads())
+    seconds, targets = run.step_seconds[config.warm_up :], run.step_targets[config.warm_up :]
+    return (float(np.sum(seconds)), int(np.sum(targets)), len(seconds)), run.versions
+
+
+def _row(model: str, library: str, found: Rate, ours: Rate) -> dict[str, Any]:
+    (seconds, targets, steps), (our_seconds, our_targets, _) = found, ours
+    return {
+        "model": model,
+        "library": library,
+        "targets_per_s": targets / seconds,
+        "step_s": seconds / steps,
+        "targets_per_step": targets / steps,
+        "ratio": (our_targets / our_seconds) / (targets / seconds),
+    }
+
+
+def render(report: dict[str, Any]) -> Group:
+    """Return a report as tables for people."""
+    parts: list[Any] = [rate_table(report), *report["skipped"]]
+    if report["attention"]:
+        parts.append(attention_table(report))
+    if report["candidates"]:
+        parts.append(candidate_table(report))
+    return Group(*parts)
+
+
+def rate_table(report: dict[str, Any]) -> Table:
+    """Return the table of rates."""
+    config = report["config"]
+    rate = config["rate"]
+    versions = ", ".join(f"{name} {number}" for name, number in report["versions_theirs"].items())
+    table = Table(
+        header_style="bold",
+        pad_edge=False,
+        box=box.SIMPLE_HEAD,
+        caption=f"{Path(config['data']).name}; full softmax, width {rate['width']}, {rate['layers']} layers, "
+        f"window {rate['window']}, {rate['batch_size']} sequences a step, {rate['steps']} steps\n{versions}\n"
+        f"{report['machine']}, {report['threads']} threads, {report['written']}, commit {report['commit']}",
+        caption_justify="left",
+    )
+    table.add_column("model")
+    table.add_column("library")
+    for heading in ("targets/s", "ours is\nfaster by", "s / step", "targets\na step"):
+        table.add_column(heading, justify="right")
+    for row in report["rows"]:
+        table.add_row(
+            row["model"],
+            row["library"],
+            f"{row['targets_per_s']:,.0f}",
+            "" if row["library"] == OURS else f"{row['ratio']:.2f} x",
+            f"{row['step_s']:.3f}",
+            f"{row['targets_per_step']:,.0f}",
+        )
+    return table
