@@ -63,7 +63,9 @@ def _report(
 ) -> Report:
     """Return a member's report, from its file where that fits."""
     path = config.results / config.suite / f"{config.data.name}-{split_hash[:12]}" / f"{name}.json"
-    key = fingerprint([split_hash, member.model_dump(mode="json", exclude={"paper", "recipe", "data"})])
+    # What is switched off does not count: a setting that is added later changes no result known before.
+    settings = member.model_dump(mode="json", exclude={"paper", "recipe", "data"}, exclude_none=True)
+    key = fingerprint([split_hash, settings])
     known = read_json(path) if path.is_file() else {}
     reports = known["reports"] if known.get("key") == key else {}
     if part in reports:

@@ -19,7 +19,7 @@ from steerec.suite import evaluate_suite, run_suite
 def small(tmp_path_factory: pytest.TempPathFactory) -> SuiteConfig:
     """Three members of the real suite on the synthetic world."""
     suite = load_suite("all-sequential")
-    members = {name: toy(suite.members[name]) for name in ("floor", "sasrec", "ensemble")}
+    members = {name: toy(suite.members[name]) for name in ("floor", "sasrec", "teacher-ensemble")}
     data = members["floor"].data
     folder = tmp_path_factory.mktemp("results")
     return suite.replace(members=members, data=data, results=folder)
@@ -49,7 +49,7 @@ def test_shared_models_are_fitted_once(folder: Path) -> None:
     # two seeds of SASRec, one HSTU, one BERT4Rec: the ensemble took SASRec's first seed from the shelf
     assert fitted.count("sequence") == 4
     done = "recommend/sasrec-0/done.json"
-    assert read_json(folder / "sasrec" / done) == read_json(folder / "ensemble" / done)
+    assert read_json(folder / "sasrec" / done) == read_json(folder / "teacher-ensemble" / done)
 
 
 def test_known_results_train_nothing(
@@ -73,7 +73,7 @@ def test_the_test_split_is_looked_at_once_and_remembered(small: SuiteConfig, fol
     assert evaluate_suite(folder, "test").rows == first.rows
     assert [read_json(path) for path in folder.glob("*/data/test_looks.json")] == looks
     files = sorted(path.name for path in small.results.rglob("*.json"))
-    assert files == ["ensemble.json", "floor.json", "sasrec.json"]
+    assert files == ["floor.json", "sasrec.json", "teacher-ensemble.json"]
 
 
 def test_a_folder_without_a_suite_is_refused(tmp_path: Path) -> None:
