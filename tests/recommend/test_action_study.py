@@ -1,0 +1,82 @@
+"""The study of models of actions: means by hand, intervals, and a run on planted likes with its floor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from action_worlds import SMALL_ACTIONS, liking_split
+
+from steerec.evaluate.actions import auc_interval, baselines, differences, fit_models, rows_of
+from steerec.metrics.auc import auc
+from steerec.recipes.sequential_actions import STUDIES, hstu_tasks, run_study, unigrf
+from steerec.recommend.action_points import ActionPoints
+
+
+def test_means_know_what_was_counted() -> None:
+    split = liking_split(40)
+    points, answers = ActionPoints.of(split, [4.0]), baselines(split, 4.0)
+    counts, likes, total, every = np.zeros(28), np.zeros(28), 0.0, 0
+    assert split.ratings is not None
+    for items, ratings, cut in zip(split.sequences, split.ratings, split.cut, strict=True):
+        for item, rating in zip(items[:cut].tolist(), ratings[:cut].tolist(), strict=True):
+            counts[item] += 1
+            likes[item] += rating >= 4
+            total, every = total + (rating >= 4), every + 1
+    mean = total / every
+    expected = (likes - counts * mean) / (counts + 2)
+    assert answers["item mean"].liked == pytest.approx(expected[points.items])
+    assert answers["popularity"].scores is not None
+    assert answers["popularity"].scores[0] == pytest.approx(counts)
+    # All people like alike often and all items are liked alike: no mean knows much.
+    both = answers["user + item mean"].liked
+    assert both is not None
+    assert auc(both, points.actions == 1) < 0.75
+
+
+def test_intervals_hold_the_value_and_differences_are_paired() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.random(400) < 0.5
+    good, bad = labels + rng.normal(size=400), rng.normal(size=400)
+    found = auc_interval(good, labels)
+    assert found.low < found.mean == auc(good, labels) < found.high
+    assert found.high - found.low < 0.15
+    assert auc_interval(good, labels, bad).low > 0
+    nothing = auc_interval(good, labels, good)
+    assert nothing.low == nothing.mean == nothing.high == 0
+
+
+def test_a_study_keeps_what_is_fitted_and_beats_the_means(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    split = liking_split()
+    models = {"both": SMALL_ACTIONS.replace(learns="both")}
+    fitted = fit_models(split, models, tmp_path)
+    written = (tmp_path / "both" / "action_model.safetensors").stat().st_mtime_ns
+    again = fit_models(split, models, tmp_path)
+    assert (tmp_path / "both" / "action_model.safetensors").stat().st_mtime_ns == written
+    assert np.array_equal(again["both"].scores, fitted["both"].scores)  # type: ignore[arg-type]
+    answers = {**baselines(split, 4.0), **fitted}
+    rows = {row["name"]: row for row in rows_of(split, answers, 4.0)}
+    assert rows["both"]["auc"]["low"] > rows["item mean"]["auc"]["high"]
+    assert rows["both"]["hr@10"]["mean"] > 2 * rows["popularity"]["hr@10"]["mean"]
+    assert "auc" not in rows["popularity"]
+    gap = differences(split, fitted["both"], answers["item mean"], 4.0)
+    assert set(gap) == {"auc"}
+    assert gap["auc"].low > 0
+    # A study around the same model prints the same numbers without fitting anything.
+    study = hstu_tasks().replace(models=models, pairs=(("both", "item mean"),))
+    text = run_study(study, split, tmp_path)
+    assert f"{rows['both']['auc']['mean']:.4f}" in text
+    assert "both - item mean" in text
+    assert split.hash[:12] in text
+
+
+def test_studies_compare_rows_they_have() -> None:
+    for build in STUDIES.values():
+        study = build()
+        known = {*study.models, "popularity", "item mean", "user + item mean"}
+        assert {row for pair in study.pairs for row in pair} <= known
+        assert study.paper.systems
+    assert hstu_tasks().models["hstu-ranking"] == unigrf().models["hstu-ranking"]
