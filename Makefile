@@ -41,10 +41,10 @@ demo: $(VENV)/demo.done ## From nothing to a controllable recommender on MovieLe
 	@$(BIN)/steerec demo --out $(DEMO) $(SETTINGS)
 
 test: $(VENV)/dev.done ## The tests (at most 15 minutes on 2 cores).
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: $(VENV)/dev.done ## The long tests: many property instances, kill and resume, recipes end to end.
-	$(BIN)/python -m pytest -n 2 -m slow --timeout 3600
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --timeout 3600
 
 lint: $(VENV)/dev.done ## ruff.
 	$(BIN)/ruff format --check src tests
