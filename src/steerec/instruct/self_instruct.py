@@ -75,11 +75,20 @@ def grow_phrases(config: SelfInstructConfig, write: Write) -> dict[str, list[str
 def ask_for_another(kind: str, known: Sequence[str], rng: np.random.Generator) -> str:
     """Return the prompt that asks for one more phrasing."""
     shown = [known[int(i)] for i in rng.permutation(len(known))[:_SHOWN]]
-    slots = ", ".join(f"{{{slot}}}" for slot in sorted(SLOTS[kind]))
-    kept = f" Keep {slots} exactly as written." if slots else ""
+    return ask_in_other_words(shown, [f"{{{slot}}}" for slot in sorted(SLOTS[kind])])
+
+
+def ask_in_other_words(shown: Sequence[str], kept: Sequence[str]) -> str:
+    """Return the prompt that asks for a request in other words.
+
+    Args:
+        shown: phrasings of it.
+        kept: pieces that must stay.
+    """
     examples = "\n".join(f"- {phrase}" for phrase in shown)
+    keep = f" Keep {', '.join(kept)} exactly as written." if kept else ""
     said = "Say the same in one short sentence of other words."
-    return f"Here is a request to a recommender:\n{examples}\n{said}{kept}"
+    return f"Here is a request to a recommender:\n{examples}\n{said}{keep}"
 
 
 def clean(answer: str) -> str:

@@ -20,7 +20,7 @@ from steerec.artifacts import read_json, write_json
 from steerec.config import Config
 from steerec.control.request import Request
 from steerec.errors import RequestError
-from steerec.instruct.self_instruct import Write, clean, rouge_l
+from steerec.instruct.self_instruct import Write, ask_in_other_words, clean, rouge_l
 from steerec.seeding import numpy_rng
 from steerec.understand.lines.choices import Offer
 from steerec.understand.lines.line_form import read_tokens, write_tokens
@@ -40,12 +40,6 @@ KEPT: tuple[Verdict, ...] = ("read back", "near")
 _LONGEST = 40
 """Words of a paraphrase."""
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-_TASK = "Write each request in other words. Keep its numbers and names."
-_SHOWN = (
-    ("ten comedies, no horror", "I'd like ten comedies but please nothing with horror"),
-    ("at least two dramas from the nineties", "put a minimum of two dramas from the nineties on the list"),
-    ("5 cheap lamps please", "could you find me 5 lamps that are cheap?"),
-)
 
 
 class ParaphraseConfig(Config):
@@ -61,7 +55,7 @@ class ParaphraseConfig(Config):
     """Words of a sentence that is tried: small models lose parts of longer ones."""
     most_alike: float = pydantic.Field(0.8, gt=0, le=1)
     """ROUGE-L from which on a paraphrase says the sentence again in its own words."""
-    temperature: pydantic.PositiveFloat = 0.8
+    temperature: pydantic.PositiveFloat = 0.5
     """Of the writing."""
     least_near: float = pydantic.Field(0.85, ge=0, le=1)
     """Least cosine of a paraphrase that no reader reads back and the sentence."""
@@ -100,7 +94,10 @@ def grow_sentences(
     offers = [worlds[one.world].offering.offer(one.text) for one in sentences]
     kept_words = [words_to_keep(one, offer) for one, offer in zip(sentences, offers, strict=True)]
     growth = Growth([], Counter(), [])
-    answers = [clean(answer) for answer in write([ask_in_other_words(one.text) for one in sentences], 0)]
+    prompts = [
+        ask_in_other_words([one.text], words) for one, words in zip(sentences, kept_words, strict=True)
+    ]
+    answers = [clean(answer) for answer in write(prompts, 0)]
     judge = Judge(config, worlds, embed, readers or {})
     for one, words, answer in zip(sentences, kept_words, answers, strict=True):
         verdict = judge.verdict(one, words, answer)
@@ -109,12 +106,6 @@ def grow_sentences(
         if verdict in KEPT:
             growth.kept.append(Sentence(one.world, answer, one.tokens))
     return growth
-
-
-def ask_in_other_words(sentence: str) -> str:
-    """Return the prompt that asks for a sentence in other words, with examples: small models need them."""
-    shown = [f"Request: {one}\nIn other words: {other}" for one, other in _SHOWN]
-    return "\n".join([_TASK, *shown, f"Request: {sentence}\nIn other words:"])
 
 
 def words_to_keep(sentence: Sentence, offer: Offer) -> list[str]:
