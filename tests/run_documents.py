@@ -20,7 +20,13 @@ def run_blocks(document: Path, names: dict[str, object]) -> int:
 if __name__ == "__main__":
     tour: dict[str, object] = {}  # the others go on where the tour ends
     total = run_blocks(ROOT / "README.md", {})
-    documents = ("docs/tour.md", "docs/decoding.md", "docs/alignment.md", "docs/understanding.md")
+    documents = (
+        "docs/tour.md",
+        "docs/recommenders.md",
+        "docs/decoding.md",
+        "docs/alignment.md",
+        "docs/understanding.md",
+    )
     total += sum(run_blocks(ROOT / name, tour) for name in documents)
     print(f"{total} blocks ran")
     sys.exit(0 if total else 1)
