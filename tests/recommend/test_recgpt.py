@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recommender_worlds import SMALL, world_split
 
+from steerec.artifacts import write_json
 from steerec.data.split import Split
 from steerec.loop import TrainingConfig
 from steerec.networks.actions import NO_ACTION
@@ -19,6 +20,7 @@ from steerec.networks.attention import Sequences
 from steerec.networks.prompts import PASSED, TAKEN, PromptNetwork, running_mean
 from steerec.networks.ragged import plan_flat
 from steerec.networks.sequence import TransformerConfig
+from steerec.recipes.sequential_actions import recgpt, run_study
 from steerec.recommend.recgpt import PromptConfig, PromptLessons, RecGPT, with_prompts
 from steerec.recommend.recommender import Recommender
 from steerec.recommend.validation import Validation
@@ -148,6 +150,29 @@ def test_it_learns_the_planted_rule_and_saves_it(model: RecGPT, world: Split, tm
     histories = validation.histories[:5]
     assert np.array_equal(loaded.scores(histories), model.scores(histories))
     assert loaded.recall(histories, [2, 2]) == model.recall(histories, [2, 2])
+
+
+def test_a_study_of_steps_counts_hits_and_keeps_what_is_fitted(
+    model: RecGPT, world: Split, tmp_path: Path
+) -> None:
+    model.save_pretrained(tmp_path / "tiny")
+    write_json(tmp_path / "tiny" / "done.json", {"seconds": 7.0})
+    study = recgpt().replace(models={"tiny": TINY}, ways=((4,), (2, 2)))
+    text = run_study(study, world, tmp_path)
+    validation = Validation.of(world)
+    for way in ((4,), (2, 2)):
+        lists = model.recall(validation.histories, way)
+        share = np.mean([t in items for t, items in zip(validation.targets.tolist(), lists, strict=True)])
+        line = next(one for one in text.splitlines() if f" {'+'.join(map(str, way))} " in one)
+        assert f"{share:.4f}" in line
+        assert line.endswith(" 7"), "nothing was fitted again"
+    assert "+0.0000 [+0.0000, +0.0000]" in text
+
+
+def test_the_plain_model_of_the_study_has_as_many_passes() -> None:
+    plain, prompted = recgpt().models["without-prompts"], recgpt().models["recgpt"]
+    assert plain.model.epochs == prompted.model.epochs + prompted.epochs
+    assert plain.epochs == 0
 
 
 def test_bidirectional_networks_are_refused() -> None:

@@ -1,10 +1,11 @@
-"""Recipes of models that read what people did: HSTU's tasks, UniGRF.
+"""Recipes of models that read what people did: HSTU's tasks, UniGRF, RecGPT.
 
 Each is a small study of its own: `python -m steerec.recipes.sequential_actions unigrf --data ml-100k`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,8 @@ from steerec.data.split import Split
 from steerec.recipes.paper import Paper
 from steerec.recommend.action_losses import AdaptiveWeights, Enhancer
 from steerec.recommend.actions import ActionConfig
+from steerec.recommend.recgpt import PromptConfig
+from steerec.recommend.sequence import SequenceConfig
 
 _WHERE = (
     "ml-100k leave-last-out validation, seed 0; 2026-11-28, 2 cores x86_64, one thread, beside other jobs"
@@ -108,17 +111,80 @@ def unigrf() -> ActionStudy:
     )
 
 
-STUDIES = {"hstu-tasks": hstu_tasks, "unigrf": unigrf}
+class PromptStudy(Config):
+    """Models with and without prompts fitted on one split, and in how many steps they recall."""
+
+    recipe: str
+    paper: Paper
+    models: dict[str, PromptConfig]
+    """By row name; the first one, in one step, is what all are compared with."""
+    ways: tuple[tuple[int, ...], ...]
+    """Items of each step."""
 
 
-def run_study(study: ActionStudy, split: Split, folder: Path) -> str:
+def recgpt() -> PromptStudy:
+    """RecGPT: prompts against none at equal passes, two steps against one."""
+    prompted = PromptConfig()
+    passes = prompted.model.epochs + prompted.epochs
+    return PromptStudy(
+        recipe="recgpt",
+        paper=Paper(
+            systems=("D06",),
+            title="RecGPT: Generative Personalized Prompts for Sequential Recommendation via ChatGPT "
+            "Training Paradigm",
+            authors="Zhang, Yu, Zhang, Chen, Hu, Jiang, Gai",
+            venue="arXiv 2404.08675, 2024",
+            url="https://arxiv.org/abs/2404.08675",
+            state="runs",
+            reported="four public data sets with other splits; no ml-100k value is published",
+            ours="see docs/LOG.md",
+            departures=(
+                "the user is a projection of the mean of the items so far: people unseen in training have no "
+                "vector of their own",
+                "feedback on a guess is whether it turns up among the next 10 items",
+                "full softmax instead of sampled negatives; item vectors start from the spectrum",
+                "the paper's place and number of prompts are not confirmed: five random places per window",
+            ),
+        ),
+        models={
+            "without-prompts": PromptConfig(model=SequenceConfig(epochs=passes), personal=False, epochs=0),
+            "recgpt": prompted,
+        },
+        ways=((10,), (7, 3), (5, 5)),
+    )
+
+
+STUDIES: dict[str, Callable[[], ActionStudy | PromptStudy]] = {
+    "hstu-tasks": hstu_tasks,
+    "unigrf": unigrf,
+    "recgpt": recgpt,
+}
+
+
+def run_study(study: ActionStudy | PromptStudy, split: Split, folder: Path) -> str:
     """Fit what is not yet saved in `folder` and return the table; validation only."""
+    table = (
+        _prompt_table(study, split, folder)
+        if isinstance(study, PromptStudy)
+        else _action_table(study, split, folder)
+    )
+    return f"{table}\nsplit {split.hash[:12]}, validation"
+
+
+def _action_table(study: ActionStudy, split: Split, folder: Path) -> str:
     from steerec.evaluate.actions import baselines, differences, fit_models, render, rows_of
 
     level = next(iter(study.models.values())).liked_from
     answers = {**baselines(split, level), **fit_models(split, study.models, folder)}
     pairs = {f"{a} - {b}": differences(split, answers[a], answers[b], level) for a, b in study.pairs}
-    return f"{render(rows_of(split, answers, level), pairs)}\nsplit {split.hash[:12]}, validation"
+    return render(rows_of(split, answers, level), pairs)
+
+
+def _prompt_table(study: PromptStudy, split: Split, folder: Path) -> str:
+    from steerec.evaluate.steps import fit_prompted, hits, render_steps
+
+    found = hits(split, fit_prompted(split, study.models, folder), study.ways)
+    return render_steps(found, next(iter(found)), folder)
 
 
 def main(
