@@ -170,10 +170,14 @@ class SequenceNetwork(nn.Module):
         if table is None:
             assert self.mask_vector is not None
             return torch.cat([made, self.mask_vector])
+        return table * self.own()[:, None] + functional.pad(made, (0, 0, 0, 1))
+
+    def own(self) -> Tensor:
+        """Return (N + 1,) bool: items whose learned vector counts, where there are given ones."""
         own = self.seen
         if self.training and self.id_dropout > 0:
             own = own & (torch.rand(len(own), device=own.device) >= self.id_dropout)
-        return table * own[:, None] + functional.pad(made, (0, 0, 0, 1))
+        return own
 
     def forward(self, batch: Sequences) -> Tensor:
         """Return the state after each item, (F, D), ready to be compared with the head."""

@@ -26,14 +26,16 @@ from torch.nn import functional
 from steerec.config import Config
 from steerec.data.split import Split
 from steerec.loop import StepOutput, TrainingConfig, train
+from steerec.networks.heterogeneous import HeterogeneousConfig, HeterogeneousNetwork
 from steerec.networks.sequence import EncoderConfig, SequenceNetwork, TransformerConfig
 from steerec.recommend.losses import FullSoftmax, LossConfig, next_item_loss
 from steerec.recommend.pretraining import PRETRAINED, PretrainingConfig, pretrain
 from steerec.recommend.recommender import Arrays, Recommender
 from steerec.recommend.refresh import carry_over, newest
 from steerec.recommend.spectrum import spectral_embeddings
+from steerec.recommend.steps_ahead import learn_ahead
 from steerec.recommend.tasks import Lesson, MaskedItems, NextItem, PermutedItems, TaskConfig, lesson, question
-from steerec.recommend.text import TextConfig, fit_to, text_table
+from steerec.recommend.text import Given, TextConfig, fit_to, given_vectors
 from steerec.recommend.validation import Validation
 from steerec.recommend.windows import EpochBatches
 from steerec.seeding import derive_seed, numpy_rng
@@ -58,6 +60,8 @@ class SequenceConfig(Config):
     """Compare states and items by cosine over this; None: by inner product."""
     text: TextConfig | None = None
     """Make item vectors of the items' text too, or of it alone; None: of ids alone."""
+    heterogeneous: HeterogeneousConfig | None = None
+    """Read each item as several tokens, id, text and categories, and look several items ahead: HeterRec."""
     pretraining: PretrainingConfig | None = None
     """Learn from the sequences and attributes themselves before the next item: S3-Rec."""
     warm_start: float = pydantic.Field(0.1, ge=0)
@@ -101,6 +105,9 @@ class SequenceConfig(Config):
                 f'the task "{self.task.kind}" and the encoder "{self.encoder.kind}" do not fit: masked and '
                 'permuted items need an encoder with mask "bidirectional", the next item a causal one'
             )
+        reads_ids = self.text is not None and self.text.ids
+        if self.heterogeneous is not None and not (reads_ids and isinstance(self.task, NextItem)):
+            raise ValueError('heterogeneous items need text with ids, and the task "next_item"')
         attends_back = getattr(self.encoder, "mask", None) == "causal"
         if self.pretraining is not None and not attends_back:
             raise ValueError(
@@ -142,9 +149,7 @@ class SequenceModel(Recommender):
 
     def _fit(self, split: Split, folder: Path | None) -> None:
         torch.manual_seed(derive_seed(self.config.training.seed, self.name, "weights"))
-        text, given = self.config.text, None
-        if text is not None:
-            given = torch.from_numpy(text_table(split.catalog, text.encoder))
+        given = self._given(split)
         self.network = self._build(given, torch.from_numpy(_seen(split))).to(_device())
         if self.config.warm_start > 0:
             self._start_warm(split)
@@ -164,8 +169,7 @@ class SequenceModel(Recommender):
         earlier, old = self.catalog, self.network
         counts = np.bincount(np.concatenate(split.train), minlength=len(split.catalog))
         self._catalog, self._popularity = split.catalog, np.log(counts + 0.5).astype(np.float32)
-        text = self.config.text
-        given = None if text is None else torch.from_numpy(text_table(split.catalog, text.encoder))
+        given = self._given(split)
         self.network = self._build(given, torch.from_numpy(_seen(split))).to(_device())
         carry_over(old, self.network, earlier, split)
         with _kept(folder) as place:
@@ -176,6 +180,7 @@ class SequenceModel(Recommender):
 
     def _train(self, split: Split, folder: Path, config: SequenceConfig) -> None:
         lessons = Lessons(split, config)
+        step = learn if config.heterogeneous is None else learn_ahead
         validation = Validation.of(split, limit=config.max_points)
 
         def evaluate(_: nn.Module) -> dict[str, float]:
@@ -184,7 +189,7 @@ class SequenceModel(Recommender):
         train(
             self.network,
             lessons,
-            learn(config.loss, torch.from_numpy(np.exp(self._popularity) - 0.5).to(_device())),
+            step(config.loss, torch.from_numpy(np.exp(self._popularity) - 0.5).to(_device())),
             config.schedule(lessons.steps_per_epoch, bool(validation)),
             folder,
             stage=self.name,
@@ -199,19 +204,27 @@ class SequenceModel(Recommender):
             self.network, split, pretraining, config.loss, folder, batch_size=config.batch_size, seed=seed
         )
 
-    def _build(self, given: Tensor | None, seen: Tensor | None) -> SequenceNetwork:
+    def _given(self, split: Split) -> Given | None:
+        """Return what the catalogue says of items, where the network reads that."""
+        return None if self.config.text is None else given_vectors(split.catalog, self.config.text)
+
+    def _build(self, given: Given | None, seen: Tensor | None) -> SequenceNetwork:
         config = self.config
-        return SequenceNetwork(
-            config.encoder,
-            num_items=len(self.catalog),
-            width=config.width,
-            window=config.window,
-            given=given,
-            learned=config.text is None or config.text.ids,
-            seen=seen,
-            id_dropout=0.0 if config.text is None else config.text.id_dropout,
-            cosine_temperature=config.cosine_temperature,
-        )
+        settings: dict[str, Any] = {
+            "config": config.encoder,
+            "num_items": len(self.catalog),
+            "width": config.width,
+            "window": config.window,
+            "given": None if given is None else given.table,
+            "learned": config.text is None or config.text.ids,
+            "seen": seen,
+            "id_dropout": 0.0 if config.text is None else config.text.id_dropout,
+            "cosine_temperature": config.cosine_temperature,
+        }
+        if config.heterogeneous is None:
+            return SequenceNetwork(**settings)
+        assert given is not None
+        return HeterogeneousNetwork(config.heterogeneous, given.widths, config.encoder.dropout, **settings)
 
     def _start_warm(self, split: Split) -> None:
         """Start from the spectrum: text from what it can say of it, learned vectors from the rest."""
@@ -286,7 +299,10 @@ class SequenceModel(Recommender):
 
     def _restore(self, state: Arrays, settings: dict[str, Any]) -> None:
         tensors = {name: torch.from_numpy(array) for name, array in state.items()}
-        self.network = self._build(tensors.get("given"), None)
+        given = None
+        if self.config.text is not None:
+            given = Given(tensors["given"], tensors.get("widths", torch.empty(0, dtype=torch.int64)))
+        self.network = self._build(given, None)
         self.network.load_state_dict(tensors)
         self.network.to(_device()).eval()
 
