@@ -26,7 +26,7 @@ from steerec.bench.metric_parity import (
     slow_rank,
 )
 from steerec.bench.outside.parcel import Parcel, read_parcel, write_parcel
-from steerec.bench.parity import OURS, RIVAL, ParityConfig, estimate, render, side_by_side
+from steerec.bench.parity import OURS, RIVAL, ParityConfig, Trained, estimate, ratios, render, side_by_side
 from steerec.bench.rectools import RivalConfig, RivalRun, ranks_of, run_rival
 from steerec.cli import app
 from steerec.data.split import Point, make_split
@@ -130,12 +130,12 @@ def test_both_models_rank_the_same_points(tmp_path: Path, monkeypatch: pytest.Mo
     found = side_by_side(config, split, test=True)
     theirs, ours = found["rows"]
     assert (theirs["model"], ours["model"]) == (RIVAL, OURS)
-    assert (theirs["seconds"], theirs["epoch_seconds"]) == (
-        7.0,
-        1.0,
-    )  # of the stub: 8 steps of 0.5 s, and 3 s
+    assert theirs["seconds"] == 7.0  # of the stub: 8 steps of 0.5 s, and 3 s
+    assert (theirs["cpu_seconds"], theirs["targets"]) == (4.0, 800)
+    assert ours["targets"] == pytest.approx(ours["epochs"] * sum(len(items) - 1 for items in split.train))
     assert ours["epochs"] == pytest.approx(2, abs=0.5)
-    assert found["seconds_ratio"] == pytest.approx(7.0 / ours["seconds"])
+    assert found["ratios"]["wall"] == pytest.approx(7.0 / ours["seconds"])
+    assert found["ratios"]["cpu"] == pytest.approx(4.0 / ours["cpu_seconds"])
     for part in ("valid", "test"):
         points = split.points(part)  # type: ignore[arg-type]
         hits = [point.target in _first_unseen(point) for point in points]
@@ -170,11 +170,16 @@ def test_what_was_not_trained_to_the_end_says_so() -> None:
 
 
 def test_an_estimate_adds_what_comes_before_once() -> None:
-    seconds = np.array([9.0, 5.0, 2.0, 2.0, 2.0])
-    run = RivalRun(seconds, np.ones(5, np.int64), 7, {}, fit_seconds=24.0)
+    seconds = np.array([9.0, 5.0, 2.0, 2.0, 2.0])[:, None] * [1.0, 0.5]
+    run = RivalRun(seconds, np.array([9, 9, 4, 5, 6]), 7, {}, fit_seconds=np.array([24.0, 11.0]))
     side = estimate(run, epochs=3)
-    assert (side.epoch_seconds, side.timed_steps) == (14.0, 3)
-    assert side.seconds == 4.0 + 3 * 14.0
+    assert (side.seconds, side.cpu_seconds) == (4.0 + 3 * 7 * 2.0, 1.0 + 3 * 7 * 1.0)
+    assert (side.targets, side.timed_steps) == (3 * 7 * 5, 3)
+
+
+def test_ratios_are_theirs_over_ours() -> None:
+    found = ratios(Trained(60.0, 40.0, 10, 200.0, None), Trained(20.0, 10.0, 2, 100.0, None))
+    assert found == {"wall": 3.0, "cpu": 4.0, "wall_per_target": 1.5, "cpu_per_target": 2.0}
 
 
 def test_places_in_their_lists_are_ranks() -> None:

@@ -65,7 +65,8 @@ def test_the_command_races_all_and_writes_its_report(tmp_path: Path) -> None:
         row, ours = rows[model, library], rows[model, "steerec"]
         assert row["targets_per_s"] == 200  # of the stub: 100 targets in half a second
         assert row["ratio"] == pytest.approx(ours["targets_per_s"] / 200)
-        assert ours["ratio"] == 1
+        assert row["cpu_ratio"] == pytest.approx(ours["targets_per_cpu_s"] / 400)
+        assert (ours["ratio"], ours["cpu_ratio"]) == (1, 1)
     assert [row["length"] for row in report["attention"]] == [6, 20]
     assert [row["network"] for row in report["candidates"]] == ["softmax", "hstu"]
     assert all(row["difference"] < 1e-5 for row in report["candidates"])
@@ -93,10 +94,10 @@ def test_targets_of_counted_steps_are_all_transitions_of_their_epochs(model: str
     split = make_split(make_world(num_users=30, num_items=40, seed=1))
     longest = max(len(items) for items in split.train)
     config = TINY.replace(window=longest, batch_size=1000, steps=2)  # one batch is an epoch
-    seconds, targets, steps = our_rate(model, split, config)  # type: ignore[arg-type]
+    found = our_rate(model, split, config)  # type: ignore[arg-type]
     transitions = sum(max(len(items) - 1, 0) for items in split.train)
-    assert (targets, steps) == (2 * transitions, 2)
-    assert seconds > 0
+    assert (found.targets, found.steps) == (2 * transitions, 2)
+    assert min(found.seconds, found.cpu_seconds) > 0
 
 
 def test_thinning_is_what_training_does() -> None:

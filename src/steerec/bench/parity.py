@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -25,6 +24,7 @@ from rich.table import Table
 from steerec.artifacts import provenance
 from steerec.bench.errand import parity_python
 from steerec.bench.metric_parity import TOLERANCE, metric_parity
+from steerec.bench.outside.parcel import now
 from steerec.bench.rectools import RivalConfig, RivalRun, ranks_of, run_rival
 from steerec.config import Config
 from steerec.data.dataset import Dataset
@@ -116,9 +116,12 @@ class Trained(NamedTuple):
     """One model's side."""
 
     seconds: float
-    """Of training: the whole of `fit`."""
-    epoch_seconds: float
+    """Wall time of training: the whole of `fit`."""
+    cpu_seconds: float
+    """Processor time of it, of all threads."""
     epochs: float
+    targets: float
+    """Items learned to predict in it."""
     ranks: dict[str, NDArray[np.float64]] | None
     """By part; None where it was not trained to the end."""
     timed_steps: int | None = None
@@ -129,12 +132,12 @@ def side_by_side(config: ParityConfig, split: Split, *, test: bool) -> dict[str,
     """Train both models, one after the other, and rank the same points.
 
     Returns:
-        `{"rows": [...], "seconds_ratio", "epoch_ratio", "difference", "split_hash", "looks", "versions"}`;
-        ratios are RecTools' time over ours; the difference is of NDCG@10, ours minus theirs, with its paired
-        interval, by part.
+        `{"rows": [...], "ratios", "difference", "split_hash", "looks", "versions"}`; ratios are RecTools'
+        time over ours, `wall` and `cpu`, of the whole training and `per_target`; the difference is of
+        NDCG@10, ours minus theirs, with its paired interval, by part.
     """
     points: Points = {"valid": split.points("valid")} | ({"test": split.points("test")} if test else {})
-    every = [point for part in points.values() for point in part]
+    every = [point for part in points.values() for point in part] if config.rectools.steps is None else []
     logger.info("bench parity: RecTools' SASRec on %s", split.source)
     run = run_rival("rectools", "sasrec", config.rectools, split, every, threads=torch.get_num_threads())
     theirs = _their_side(run, config.rectools, points)
@@ -149,13 +152,19 @@ def side_by_side(config: ParityConfig, split: Split, *, test: bool) -> dict[str,
     looks = count_look(cache_dir(), split.hash, "bench parity") if test else 0
     return {
         "rows": [_row(RIVAL, theirs), _row(OURS, ours)],
-        "seconds_ratio": theirs.seconds / ours.seconds,
-        "epoch_ratio": theirs.epoch_seconds / ours.epoch_seconds,
+        "ratios": ratios(theirs, ours),
         "difference": difference,
         "split_hash": split.hash,
         "looks": looks,
         "versions": run.versions,
     }
+
+
+def ratios(theirs: Trained, ours: Trained) -> dict[str, float]:
+    """Return their time over ours: above 1, ours is faster."""
+    wall, cpu = theirs.seconds / ours.seconds, theirs.cpu_seconds / ours.cpu_seconds
+    share = ours.targets / theirs.targets
+    return {"wall": wall, "cpu": cpu, "wall_per_target": wall * share, "cpu_per_target": cpu * share}
 
 
 def _their_side(run: RivalRun, config: RivalConfig, points: Points) -> Trained:
@@ -165,7 +174,9 @@ def _their_side(run: RivalRun, config: RivalConfig, points: Points) -> Trained:
     bounds = np.cumsum([len(part) for part in points.values()])[:-1]
     lists = dict(zip(points, np.split(run.lists, bounds), strict=True))
     ranks = {part: ranks_of(lists[part], points[part]) for part in points}
-    return Trained(run.fit_seconds, float(run.step_seconds.sum()) / config.epochs, config.epochs, ranks)
+    assert run.fit_seconds is not None
+    seconds, cpu_seconds = run.fit_seconds.tolist()
+    return Trained(seconds, cpu_seconds, config.epochs, float(run.step_targets.sum()), ranks)
 
 
 def estimate(run: RivalRun, epochs: int) -> Trained:
@@ -173,23 +184,28 @@ def estimate(run: RivalRun, epochs: int) -> Trained:
 
     Building and preparing are added once; the first steps are left out of the mean.
     """
-    counted = run.step_seconds[_WARM_UP:] if len(run.step_seconds) > _WARM_UP else run.step_seconds
-    epoch = float(counted.mean()) * run.steps_per_epoch
-    before = run.fit_seconds - float(run.step_seconds.sum())
-    return Trained(before + epochs * epoch, epoch, epochs, None, len(counted))
+    begin = _WARM_UP if len(run.step_seconds) > _WARM_UP else 0
+    assert run.fit_seconds is not None
+    counted = run.step_seconds[begin:]
+    before = run.fit_seconds - run.step_seconds.sum(axis=0)
+    steps = epochs * run.steps_per_epoch
+    seconds, cpu_seconds = (before + steps * counted.mean(axis=0)).tolist()
+    targets = steps * float(run.step_targets[begin:].mean())
+    return Trained(seconds, cpu_seconds, epochs, targets, None, len(counted))
 
 
 def _our_side(config: SequenceConfig, split: Split, points: Points) -> Trained:
     """Our model is trained as it always is, evaluations on validation and all."""
     with tempfile.TemporaryDirectory() as name:
-        begin = time.perf_counter()
+        begin = now()
         model = SequenceModel(config).fit(split, Path(name))
-        seconds = time.perf_counter() - begin
+        seconds, cpu_seconds = np.subtract(now(), begin).tolist()
         lines = (Path(name) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     steps = max(json.loads(line)["step"] for line in lines)
     epochs = steps / Lessons(split, config).steps_per_epoch
     ranks = {part: ranks_by_scores(model.scores, points[part]) for part in points}
-    return Trained(seconds, seconds / epochs, epochs, ranks)
+    targets = epochs * sum(max(len(items) - 1, 0) for items in split.train)
+    return Trained(seconds, cpu_seconds, epochs, targets, ranks)
 
 
 def _row(name: str, side: Trained) -> dict[str, Any]:
@@ -199,8 +215,9 @@ def _row(name: str, side: Trained) -> dict[str, Any]:
     return {
         "model": name,
         "seconds": side.seconds,
-        "epoch_seconds": side.epoch_seconds,
+        "cpu_seconds": side.cpu_seconds,
         "epochs": side.epochs,
+        "targets": side.targets,
         "timed_steps": side.timed_steps,
         "metrics": metrics,
     }
@@ -253,15 +270,22 @@ def model_table(report: dict[str, Any]) -> Table:
         caption_justify="left",
     )
     table.add_column("model")
-    for heading in ("training s", "epochs", "s / epoch", *(f"{part}\nNDCG@10 / HR@10" for part in parts)):
+    for heading in (
+        "training\nwall s",
+        "CPU s",
+        "epochs",
+        "million\ntargets",
+        *(f"{part}\nNDCG@10 / HR@10" for part in parts),
+    ):
         table.add_column(heading, justify="right")
     for row in found["rows"]:
         metrics = row["metrics"] or {}
         table.add_row(
             row["model"],
             f"{row['seconds']:,.1f}" + ("*" if row["timed_steps"] else ""),
-            f"{row['epochs']:g}",
-            f"{row['epoch_seconds']:.2f}" + ("*" if row["timed_steps"] else ""),
+            f"{row['cpu_seconds']:,.1f}" + ("*" if row["timed_steps"] else ""),
+            f"{row['epochs']:.3g}",
+            f"{row['targets'] / 1e6:.2f}",
             *(
                 f"{metrics[part]['ndcg@10']:.4f} / {metrics[part]['hr@10']:.4f}" if metrics else "-"
                 for part in parts
@@ -272,8 +296,10 @@ def model_table(report: dict[str, Any]) -> Table:
 
 def _caption(report: dict[str, Any]) -> str:
     found, config = report["models"], report["config"]
+    ratio = {name: f"{value:.2f}" for name, value in found["ratios"].items()}
     lines = [
-        f"their time over ours: {found['seconds_ratio']:.2f} x in all, {found['epoch_ratio']:.2f} x per epoch"
+        f"their time over ours: wall {ratio['wall']} x, CPU {ratio['cpu']} x; "
+        f"per target {ratio['wall_per_target']} x and {ratio['cpu_per_target']} x"
     ]
     lines += [
         f"NDCG@10 {part}, ours minus theirs: {one['mean']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]"

@@ -48,13 +48,13 @@ class RivalRun(NamedTuple):
     """What a training in the parity environment gave."""
 
     step_seconds: NDArray[np.float64]
-    """(S,) wall time of each step, the loading of its batch included."""
+    """(S, 2) of each step, the loading of its batch included: wall time, processor time of all threads."""
     step_targets: Ints
     """(S,) items that each step was asked to predict."""
     steps_per_epoch: int
     versions: dict[str, str]
-    fit_seconds: float = float("nan")
-    """Wall time of the whole `fit`: preparing data, building the model, training."""
+    fit_seconds: NDArray[np.float64] | None = None
+    """(2,) of the whole `fit`: preparing data, building the model, training."""
     lists: Ints | None = None
     """(P, K) items for each point, -1 at the end of short lists."""
 
@@ -88,7 +88,7 @@ def run_rival(
         answer.arrays["step_targets"],
         answer.facts["steps_per_epoch"],
         answer.facts["versions"],
-        answer.facts.get("fit_seconds", float("nan")),
+        answer.arrays.get("fit_seconds"),
         answer.arrays.get("lists"),
     )
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from steerec.bench.outside.parcel import Parcel
+from steerec.bench.outside.parcel import Parcel, now
 
 
 def train(job: Parcel) -> Parcel:
@@ -32,7 +31,7 @@ def train(job: Parcel) -> Parcel:
         job: as of `rectools_models.train`; there are no points, and `steps` is a number.
 
     Returns:
-        `step_seconds` and `step_targets` (S,); facts `steps_per_epoch`, `versions`.
+        `step_seconds` (S, 2) and `step_targets` (S,); facts `steps_per_epoch`, `versions`.
     """
     ray = ModuleType("ray")
     ray.tune = ModuleType("ray.tune")  # type: ignore[attr-defined]
@@ -56,7 +55,7 @@ def train(job: Parcel) -> Parcel:
         while not clock.is_over:
             trainer._train_epoch(clock, 0)
     arrays = {
-        "step_seconds": np.diff(np.array(clock.moments)),
+        "step_seconds": np.diff(np.array(clock.moments), axis=0),
         "step_targets": np.array(clock.targets[: len(clock.moments) - 1], np.int64),
     }
     versions = {name: version(name) for name in ("recbole", "torch")}
@@ -68,7 +67,7 @@ class _Clock:
 
     def __init__(self, loader: Any, steps: int) -> None:
         self._loader, self._steps = loader, steps
-        self.moments: list[float] = []
+        self.moments: list[tuple[float, float]] = []
         self.targets: list[int] = []
 
     @property
@@ -77,7 +76,7 @@ class _Clock:
 
     def __iter__(self) -> Iterator[Any]:
         for batch in self._loader:
-            self.moments.append(time.perf_counter())
+            self.moments.append(now())
             if self.is_over:
                 return
             self.targets.append(len(batch))
