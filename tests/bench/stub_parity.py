@@ -32,7 +32,7 @@ def judge(facts: dict, arrays: dict) -> tuple[dict, dict]:
 
 
 def train(facts: dict, arrays: dict) -> tuple[dict, dict]:
-    """Steps of half a second, half of it the processor's; for each point the first items not in its history."""
+    """Steps of half a second, half of it the processor's; the first items that a history does not have."""
     steps = facts["steps"] or 2 * facts["epochs"]
     size = int(arrays["points"][-1]) + 1 if len(arrays["points"]) else 0
     lists = np.full((size, facts["k"]), -1)
