@@ -25,7 +25,8 @@ from steerec.data.split import Split
 from steerec.decode.prompts import PLAIN, plain_problems
 from steerec.evaluate.answers import Asker, Lists, controlled_lists, heedless_lists, keyword_lists
 from steerec.evaluate.control import Case, Words, control_metrics
-from steerec.evaluate.interval import paired_difference
+from steerec.evaluate.horizon import horizon_recalls
+from steerec.evaluate.interval import mean_interval, paired_difference
 from steerec.evaluate.oracle import violations
 from steerec.evaluate.ranking import ranking_metrics, ranks_by_lists, ranks_by_scores, seed_means
 from steerec.evaluate.report import Comparison, Facts, Metric, Report, Row, in_order
@@ -57,6 +58,8 @@ class EvaluationConfig(Config):
     """Where something follows fine-tuning: rows of the model before it, too."""
     unmasked: bool = False
     """Whether rankings that keep the history in stand beside, as papers that do not mask report them."""
+    horizon: pydantic.PositiveInt | None = None
+    """Report the recall of the next so many items too, where the split holds several out; None: no."""
     published_names: bool = False
     """Write published.md too: the rows under the names and in the units of RecLM-gen."""
 
@@ -137,6 +140,16 @@ class Session:
             whole = [ranks_by_scores(one.scores, self.points, masked=False) for one in recommenders]
             unmasked = {f"{key}:unmasked": value for key, value in ranking_metrics(whole, self.users).items()}
             self.rows[-1] = self.rows[-1].replace(metrics=self.rows[-1].metrics | unmasked)
+
+        if self.config.horizon is not None:
+            metric = self._horizon(recommenders, self.config.horizon)
+            metrics = self.rows[-1].metrics | {f"recall@10:next{self.config.horizon}": metric}
+            self.rows[-1] = self.rows[-1].replace(metrics=metrics)
+
+    def _horizon(self, recommenders: Sequence[Recommender], horizon: int) -> Metric:
+        found = [horizon_recalls(one.scores, self.split, self.part, horizon=horizon) for one in recommenders]
+        recalls, users = (np.concatenate([pair[place] for pair in found]) for place in (0, 1))
+        return Metric.of(mean_interval(recalls, users))
 
     def _language_model(self, lm: LanguageModel, name: str, weight: float, first_place: float) -> None:
         """Add the rows of a language model: free, constrained, and with the teacher term."""

@@ -39,6 +39,7 @@ PLAIN = (
     Column("MRR@10", "mrr@10", _three),
     Column("NDCG@10 unmasked", "ndcg@10:unmasked", _three),
     Column("HR@10 unmasked", "hr@10:unmasked", _three),
+    Column("recall@10 of the next 10", "recall@10:next10", _score),
 )
 CONTROL = (
     Column("obeys", "control_satisfaction@k", _percent),

@@ -11,7 +11,7 @@ from steerec.recommend.losses import BinaryCrossEntropy, GeneralisedBinaryCrossE
 from steerec.recommend.panel import PanelConfig
 from steerec.recommend.sequence import SequenceConfig
 from steerec.recommend.tasks import AllActions, MaskedItems, PermutedItems
-from steerec.run_config import RunConfig, SuiteConfig
+from steerec.run_config import DataConfig, RunConfig, SuiteConfig
 
 _NO_VALUE = "no ml-100k leave-last-out full-ranking value is published"
 _WARM = "item vectors start from the spectrum of the training transitions"
@@ -193,8 +193,8 @@ def attrec() -> RunConfig:
 
 
 def pinnerformer() -> RunConfig:
-    """The dense all-action loss: random items predict random ones of the near future."""
-    return _alone(
+    """The dense all-action loss against the next-item loss, by what they see of the next ten items."""
+    config = _alone(
         "pinnerformer",
         SequenceConfig(task=AllActions(), epochs=24, num_evaluations=12),
         Paper(
@@ -208,6 +208,12 @@ def pinnerformer() -> RunConfig:
             ours="not measured yet",
             departures=(_WARM, "full softmax over the catalogue instead of a corrected sampled one"),
         ),
+    )
+    models = {"sasrec": SequenceConfig(), **config.panel.models}
+    return config.replace(
+        data=DataConfig(split="temporal"),
+        panel=config.panel.replace(rows=(*_FLOORS, *models), models=models),
+        evaluation=config.evaluation.replace(horizon=10),
     )
 
 
