@@ -167,14 +167,18 @@ def auc_interval(
 
 def render(rows: Sequence[Mapping[str, Any]], pairs: Mapping[str, Mapping[str, Interval]]) -> str:
     """Return rows and differences as lines of a plain table."""
-    lines = [f"{'row':<24}{'AUC':<24}{'HR@10 of liked':<24}{'NDCG@10 of liked':<24}seconds"]
     metrics = ("auc", "hr@10", "ndcg@10")
+    wide = 2 + max(len(name) for name in ("row", *(row["name"] for row in rows), *pairs))
+    headings = (f"{heading:<26}" for heading in ("AUC", "HR@10 of liked", "NDCG@10 of liked"))
+    lines = [f"{'row':<{wide}}{''.join(headings)}seconds"]
     for row in rows:
         cells = [_cell(row[name]) if name in row else "" for name in metrics]
-        lines.append(f"{row['name']:<24}" + "".join(f"{cell:<24}" for cell in cells) + str(row["seconds"]))
+        lines.append(
+            f"{row['name']:<{wide}}" + "".join(f"{cell:<26}" for cell in cells) + str(row["seconds"])
+        )
     for name, found in pairs.items():
         cells = [_cell(found[metric]._asdict(), "+") if metric in found else "" for metric in metrics]
-        lines.append(f"{name:<24}" + "".join(f"{cell:<24}" for cell in cells).rstrip())
+        lines.append((f"{name:<{wide}}" + "".join(f"{cell:<26}" for cell in cells)).rstrip())
     return "\n".join(lines)
 
 
