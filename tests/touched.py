@@ -22,4 +22,5 @@ def touched_folders() -> list[str]:
 
 if __name__ == "__main__":
     folders = {*touched_folders(), str(ROOT / "tests" / "core")}
-    sys.exit(subprocess.call([sys.executable, "-m", "pytest", "-n", "2", "--dist", "worksteal", *sorted(folders)]))
+    pytest = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "worksteal"]
+    sys.exit(subprocess.call([*pytest, *sorted(folders)]))

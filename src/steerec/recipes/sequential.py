@@ -319,11 +319,9 @@ def all_sequential() -> SuiteConfig:
 
 def _in_suite(config: RunConfig) -> RunConfig:
     """Return a member without the floors that another member has, and with unmasked rankings."""
-    own = tuple(row for row in config.panel.rows if row not in _FLOORS or config.recipe == "floor")
     is_ensemble = config.recipe == "teacher-ensemble"
-    rows = config.panel.rows if config.recipe == "floor" or is_ensemble else own
-    ensemble = config.panel.ensemble if is_ensemble else None
+    rows = config.panel.rows if config.recipe == "floor" or is_ensemble else (config.recipe,)
     return config.replace(
-        panel=config.panel.replace(rows=rows, ensemble=ensemble),
-        evaluation=config.evaluation.replace(unmasked=True),
+        panel=config.panel.replace(rows=rows, ensemble=config.panel.ensemble if is_ensemble else None),
+        evaluation=config.evaluation.replace(unmasked=True, horizon=None),
     )
