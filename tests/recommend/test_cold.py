@@ -220,3 +220,23 @@ def test_what_text_can_say_of_known_vectors_is_ridge_regression() -> None:
     vectors = np.array([[3.0], [6.0], [-99.0]], np.float32)
     weights = fit_to(vectors, table, np.array([True, True, False]))
     assert weights.tolist() == pytest.approx(np.array([[1.0]]))
+
+
+def test_hidden_items_that_come_back_learn_a_vector_of_their_own(split: Split, hidden: ColdSplit) -> None:
+    """The same catalogue, and now training has its hidden items too."""
+    for name in ("beside", "alone"):
+        model = SequenceModel(SETTINGS[name]).fit(hidden.split)
+        before = cold_report(model, hidden)["cold/ndcg@10"]
+        model.fit_partial(split)
+        assert bool(model.network.seen.all())
+        assert cold_report(model, hidden)["cold/ndcg@10"] > 0.8 * before
+        if model.network.items is not None:
+            learned = model.network.items.weight[:-1][torch.from_numpy(hidden.is_hidden)]
+            assert (learned.abs().sum(dim=1) > 0).all()
+
+
+def test_text_models_are_fitted_again_for_another_catalogue(split: Split, hidden: ColdSplit) -> None:
+    model = SequenceModel(SETTINGS["alone"].replace(epochs=1)).fit(hidden.split)
+    other = replace(split, catalog=Catalog.from_frame(split.catalog.frame.select("item_id", "title")))
+    with pytest.raises(DataError, match="this is another catalogue. Fit it again"):
+        model.fit_partial(other)

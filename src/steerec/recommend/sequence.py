@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from steerec.config import Config
 from steerec.data.split import Split
+from steerec.errors import DataError
 from steerec.loop import StepOutput, TrainingConfig, train
 from steerec.networks.heterogeneous import HeterogeneousConfig, HeterogeneousNetwork
 from steerec.networks.sequence import EncoderConfig, SequenceNetwork, TransformerConfig
@@ -162,18 +163,32 @@ class SequenceModel(Recommender):
             self._introduce(_seen(split))
 
     def fit_partial(self, split: Split, *, since: int | None = None, folder: Path | None = None) -> Self:
-        """Go on from the weights as they are, see `Recommender.fit_partial`."""
+        """Go on from the weights as they are, see `Recommender.fit_partial`.
+
+        Raises:
+            DataError: it reads text, and the catalogue is another one.
+        """
         if not self.is_fitted:
             return self.fit(split, folder)
+        if self.config.text is not None and split.catalog.sha256 != self.catalog.sha256:
+            raise DataError(
+                "A model that reads text sees the items of a catalogue beside one another, and this is "
+                "another catalogue. Fit it again; models of ids alone learn from a larger one."
+            )
         part = split if since is None else newest(split, since, self.config.window)
         earlier, old = self.catalog, self.network
         counts = np.bincount(np.concatenate(split.train), minlength=len(split.catalog))
         self._catalog, self._popularity = split.catalog, np.log(counts + 0.5).astype(np.float32)
         given = self._given(split)
         self.network = self._build(given, torch.from_numpy(_seen(split))).to(_device())
-        carry_over(old, self.network, earlier, split)
+        if given is None:
+            carry_over(old, self.network, earlier, split)
+        else:
+            self.network.load_state_dict(old.state_dict() | {"seen": self.network.seen})
         with _kept(folder) as place:
             self._train(part, place, self.config.refreshing)
+        if given is not None:
+            self._introduce(_seen(split))
         self.scale = 1.0
         self._calibrate(Validation.of(split, limit=self.config.max_points))
         return self
