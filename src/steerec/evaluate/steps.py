@@ -56,21 +56,23 @@ def hits(split: Split, models: Mapping[str, RecGPT], ways: Sequence[tuple[int, .
     return found
 
 
-def render_steps(found: Hits, reference: tuple[str, tuple[int, ...]], folder: Path) -> str:
-    """Return a plain table: each row's hit rate, and its paired difference to the reference row's.
+def render_steps(found: Hits, reference: str, folder: Path) -> str:
+    """Return a plain table: each row's hit rate, and its paired difference to the reference in one step.
 
     Args:
-        found: see `hits`.
-        reference: a key of it.
+        found: see `hits`; for each length of a list it holds the reference in one step.
+        reference: a row name.
         folder: of the models, for their seconds.
     """
-    lines = [f"{'row':<24}{'items per step':<18}{'HR':<26}{'minus ' + reference[0]:<28}seconds"]
+    lines = [
+        f"{'row':<18}{'items per step':<16}{'hit rate':<26}{'minus ' + reference + ' in one step':<36}seconds"
+    ]
     for (name, way), values in found.items():
         mean = _cell(mean_interval(values)._asdict(), "")
-        gap = _cell(paired_difference(values, found[reference])._asdict(), "+")
+        gap = _cell(paired_difference(values, found[reference, (sum(way),)])._asdict(), "+")
         seconds = read_json(folder / name / "done.json")["seconds"]
         steps = "+".join(map(str, way))
-        lines.append(f"{name:<24}{steps:<18}{mean:<26}{gap:<28}{seconds:.0f}")
+        lines.append(f"{name:<18}{steps:<16}{mean:<26}{gap:<36}{seconds:.0f}")
     return "\n".join(lines)
 
 

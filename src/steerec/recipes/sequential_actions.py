@@ -117,7 +117,7 @@ class PromptStudy(Config):
     recipe: str
     paper: Paper
     models: dict[str, PromptConfig]
-    """By row name; the first one, in one step, is what all are compared with."""
+    """By row name; the first one, in one step, is what lists of the same length are compared with."""
     ways: tuple[tuple[int, ...], ...]
     """Items of each step."""
 
@@ -150,7 +150,7 @@ def recgpt() -> PromptStudy:
             "without-prompts": PromptConfig(model=SequenceConfig(epochs=passes), personal=False, epochs=0),
             "recgpt": prompted,
         },
-        ways=((10,), (7, 3), (5, 5)),
+        ways=((10,), (7, 3), (5, 5), (50,), (40, 10), (25, 25)),
     )
 
 
@@ -184,7 +184,7 @@ def _prompt_table(study: PromptStudy, split: Split, folder: Path) -> str:
     from steerec.evaluate.steps import fit_prompted, hits, render_steps
 
     found = hits(split, fit_prompted(split, study.models, folder), study.ways)
-    return render_steps(found, next(iter(found)), folder)
+    return render_steps(found, next(iter(study.models)), folder)
 
 
 def main(

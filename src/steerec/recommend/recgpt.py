@@ -66,8 +66,9 @@ class PromptConfig(Config):
         lr_scheduler_type="linear",
     )
     """Optimisation of these passes; the weights with the best validation ndcg@10 are kept."""
-    assumed: Literal["taken", "passed"] = "taken"
-    """What is assumed to come of the item that the model says to itself."""
+    assumed: Literal["taken", "passed"] = "passed"
+    """What is assumed to come of the item that the model says to itself: further items matter to who passes
+    over it."""
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> PromptConfig:
@@ -166,13 +167,13 @@ class RecGPT(Recommender):
         for items in sequences:
             rows = np.zeros((len(items), number), np.int64)
             for piece in cut_windows(len(items), self.config.model.window, 0):
-                known = items[piece[:-1]]
+                known = items[piece[:-1]]  # a copy, piece being an array of places
                 batch = Sequences(
                     torch.from_numpy(known), torch.arange(len(known)), plan_flat([len(known)])
                 ).to(_device())
                 scores = functional.linear(self.network(batch), head.vectors, head.bias)
                 seen = torch.zeros(len(known), len(head.bias), dtype=torch.bool, device=_device())
-                seen[:, torch.from_numpy(items[: piece[0]])] = True
+                seen[:, items[: piece[0]].tolist()] = True
                 for row, item in enumerate(known.tolist()):
                     seen[row:, item] = True
                 best = scores.masked_fill(seen, -torch.inf).topk(number, dim=1).indices
