@@ -9,7 +9,7 @@ import pytest
 import torch
 from action_worlds import SMALL_ACTIONS, liking_split
 
-from steerec.evaluate.actions import auc_interval, baselines, differences, fit_models, rows_of
+from steerec.evaluate.actions import auc_interval, baselines, differences, fit_models, rows_of, sample_costs
 from steerec.metrics.auc import auc
 from steerec.recipes.sequential_actions import hstu_tasks, run_study, unigrf
 from steerec.recommend.action_points import ActionPoints
@@ -71,6 +71,10 @@ def test_a_study_keeps_what_is_fitted_and_beats_the_means(tmp_path: Path) -> Non
     assert f"{rows['both']['auc']['mean']:.4f}" in text
     assert "both - item mean" in text
     assert split.hash[:12] in text
+    costs = sample_costs(split, models["both"])
+    impressions = [min(place, 12) for cut in split.cut.tolist() for place in range(1, cut + 1)]
+    assert costs["impression"] == sum(impressions) > 2 * costs["request"]
+    assert f"{costs['request']:,} with one sample per request end" in text
 
 
 def test_studies_compare_rows_they_have() -> None:

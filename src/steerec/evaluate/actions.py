@@ -22,6 +22,7 @@ from steerec.metrics.auc import auc
 from steerec.metrics.ranking import hit_rate, ndcg, rank_of_targets
 from steerec.recommend.action_points import ActionPoints, pasts_of
 from steerec.recommend.actions import ActionConfig, ActionModel
+from steerec.recommend.requests import Emission, SampleBatches
 from steerec.seeding import numpy_rng
 
 Floats = NDArray[np.floating[Any]]
@@ -140,6 +141,26 @@ def differences(split: Split, one: Answer, other: Answer, level: float) -> dict[
         found["hr@10"] = paired_difference(hit_rate(mine, 10), hit_rate(theirs, 10))
         found["ndcg@10"] = paired_difference(ndcg(mine, 10), ndcg(theirs, 10))
     return found
+
+
+def sample_costs(split: Split, config: ActionConfig) -> dict[Emission, int]:
+    """Return how many items one pass runs, with one sample per request end and with one per impression."""
+    pasts = pasts_of(split, config.levels)
+    times = [past.times for past in pasts if past.times is not None]
+    costs: dict[Emission, int] = {}
+    emissions: tuple[Emission, ...] = ("request", "impression")
+    for emit in emissions:
+        samples = SampleBatches(
+            [len(past.items) for past in pasts],
+            times if len(times) == len(pasts) else None,
+            emit=emit,
+            gap_s=config.request_gap_s,
+            window=config.window,
+            batch_size=config.batch_size,
+            seed=config.training.seed,
+        ).samples(0)
+        costs[emit] = sum(len(one.places) for one in samples)
+    return costs
 
 
 def auc_interval(
