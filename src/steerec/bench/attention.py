@@ -2,7 +2,8 @@
 
 One layer, forward and backward, on sequences of one length; short ones go many at a time, so that all lengths
 have the same number of items. Stochastic length keeps all items of a sequence, or N^(alpha/2) of them, with
-known chances: its expected time is that mixture of two measured times, per item of the whole sequence.
+known chances: its expected time is that mixture of two measured times, per item of the whole sequence. All is
+processor time, of all threads, which other processes disturb least.
 
 Legend: L length, S sequences, D width.
 """
@@ -47,7 +48,7 @@ class AttentionBenchConfig(Config):
     alpha: float = pydantic.Field(1.7, gt=1, le=2)
     """Of stochastic length."""
     repeats: pydantic.PositiveInt = 3
-    """Counted passes after one that is not; the fastest, which others disturbed least, is reported."""
+    """Counted passes after one that is not; the fastest is reported."""
 
     @pydantic.field_validator("lengths")
     @classmethod
@@ -112,15 +113,15 @@ def _sequences(length: int, config: AttentionBenchConfig) -> int:
 
 
 def _microseconds(method: str, shown: int, length: int, config: AttentionBenchConfig) -> float:
-    """Return the time of a pass over sequences of which `shown` items are left, per item of the whole."""
+    """Return processor time per item of the whole, of a pass over sequences of which `shown` items are left."""
     number = _sequences(length, config)
     run = one_layer(method, shown, length, number, config)
     run()
     times = []
     for _ in range(config.repeats):
-        begin = time.perf_counter()
+        begin = time.process_time()
         run()
-        times.append(time.perf_counter() - begin)
+        times.append(time.process_time() - begin)
     return 1e6 * min(times) / (number * length)
 
 
@@ -164,7 +165,7 @@ def attention_table(report: dict[str, Any]) -> Table:
         header_style="bold",
         pad_edge=False,
         box=box.SIMPLE_HEAD,
-        caption="microseconds per item, one layer, forward and backward; ratios to softmax attention\n"
+        caption="CPU microseconds per item, one layer, forward and backward; ratios to softmax attention\n"
         f"width {asked['width']}, {asked['heads']} heads, bias {asked['bias']}, alpha {asked['alpha']:g}\n"
         "kept: items where some are left out, and how often that is",
         caption_justify="left",
@@ -201,8 +202,10 @@ def plot_attention(report: dict[str, Any], path: Path) -> None:
         )
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
+    axes.set_xticks([row["length"] for row in rows], [f"{row['length']:,}" for row in rows], minor=False)
+    axes.minorticks_off()
     axes.set_xlabel("items of the history")
-    axes.set_ylabel("microseconds per item, forward and backward")
+    axes.set_ylabel("CPU microseconds per item, forward and backward")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, fontsize=8)
