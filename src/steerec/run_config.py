@@ -87,6 +87,8 @@ class SuiteConfig(Config):
     data: DataConfig = DataConfig()
     members: dict[str, RunConfig]
     """By name, in table order; their data is the suite's."""
+    only: tuple[str, ...] = ()
+    """Members to run now; the others are shown where their results are known. Empty: all."""
     results: Path = Path("benchmarks")
     """Folder of results, a JSON file per member and data."""
 
@@ -94,4 +96,7 @@ class SuiteConfig(Config):
     def _check(self) -> SuiteConfig:
         if not self.members:
             raise ValueError("a suite needs at least one member")
+        for name in self.only:
+            if name not in self.members:
+                raise ValueError(f'there is no member "{name}"; members: {", ".join(self.members)}')
         return self

@@ -38,10 +38,11 @@ def run_suite(config: SuiteConfig, folder: Path, part: Part = "valid") -> Report
     prepared = next(iter(config.members.values())).replace(data=config.data)
     data = prepare_data(prepared, folder / _DATA)
     split_hash = read_json(data.folder / "split.json")["hash"]
-    reports = {
+    found = {
         name: _report(name, member.replace(data=config.data), config, folder, split_hash, part)
         for name, member in config.members.items()
     }
+    reports = {name: report for name, report in found.items() if report is not None}
     report = merge(reports, config)
     report.save(folder / "report.json")
     return report
@@ -60,8 +61,8 @@ def evaluate_suite(folder: Path, part: Part) -> Report:
 
 def _report(
     name: str, member: RunConfig, config: SuiteConfig, folder: Path, split_hash: str, part: Part
-) -> Report:
-    """Return a member's report, from its file where that fits."""
+) -> Report | None:
+    """Return a member's report, from its file where that fits; None where it is not known nor wanted now."""
     path = config.results / config.suite / f"{config.data.name}-{split_hash[:12]}" / f"{name}.json"
     # What is switched off does not count: a setting that is added later changes no result known before.
     settings = member.model_dump(mode="json", exclude={"paper", "recipe", "data"}, exclude_none=True)
@@ -72,6 +73,9 @@ def _report(
         report = Report.model_validate(reports[part])
         logger.info("%s: known since %s, commit %s", name, report.facts.date, report.facts.commit)
         return report
+    if config.only and name not in config.only:
+        logger.info("%s: not run", name)
+        return None
     place = folder / name
     if not place.exists():
         adopt_stages(folder / _DATA, place)
@@ -97,6 +101,8 @@ def merge(reports: dict[str, Report], config: SuiteConfig) -> Report:
         wanted = [*panel.rows, "teacher"] if panel.ensemble is not None else panel.rows
         for row in wanted:
             rows.setdefault(row, report.row(row))
+    if not reports:
+        raise SteerecError("None of the suite's results is known. Leave `only` out, or run these first.")
     first = next(iter(reports.values()))
     facts = first.facts.replace(command=f"steerec run {config.suite}")
     return Report(schema_=1, facts=facts, rows=tuple(rows.values()))

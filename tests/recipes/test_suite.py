@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pydantic
 import pytest
 from toy import toy
 
@@ -64,6 +65,16 @@ def test_known_results_train_nothing(
     changed = small.members["sasrec"].replace(seed=5)
     with pytest.raises(AssertionError, match="trained again"):
         run_suite(small.replace(members={"sasrec": changed}), tmp_path / "changed")
+
+
+def test_only_some_members_may_be_run_and_known_ones_are_shown(small: SuiteConfig, tmp_path: Path) -> None:
+    fresh = small.replace(results=tmp_path / "results", only=("floor",))
+    names = [row.name for row in run_suite(fresh, tmp_path / "run").rows]
+    assert names == ["popularity", "item-knn", "ease", "floor"]
+    known = run_suite(small.replace(only=("floor",)), tmp_path / "other")
+    assert [row.name for row in known.rows][-1] == "teacher"
+    with pytest.raises(pydantic.ValidationError, match='no member "sasrek"'):
+        small.replace(only=("sasrek",))
 
 
 def test_the_test_split_is_looked_at_once_and_remembered(small: SuiteConfig, folder: Path) -> None:

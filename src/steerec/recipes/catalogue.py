@@ -50,11 +50,16 @@ RECIPES = {
     "sasrec-original": "steerec.recipes.sequential:sasrec_original",
     "gsasrec": "steerec.recipes.sequential:gsasrec",
     "star": "steerec.recipes.sequential:star",
+    "sasrec-amazon": "steerec.recipes.sequential:sasrec_amazon",
+    "hstu-amazon": "steerec.recipes.sequential:hstu_amazon",
     "teacher-ensemble": "steerec.recipes.sequential:ensemble",
     "reader": "steerec.recipes.reading:reader",
 }
 
-SUITES = {"all-sequential": "steerec.recipes.sequential:all_sequential"}
+SUITES = {
+    "all-sequential": "steerec.recipes.sequential:all_sequential",
+    "all-sequential-amazon": "steerec.recipes.sequential:all_sequential_amazon",
+}
 
 
 def load_recipe(name: str) -> RunConfig:

@@ -317,6 +317,43 @@ def all_sequential() -> SuiteConfig:
     return SuiteConfig(suite="all-sequential", members={k: _in_suite(v) for k, v in members.items()})
 
 
+def sasrec_amazon() -> RunConfig:
+    """SASRec with settings searched on Amazon Beauty: short histories, thousands of items."""
+    paper = sasrec().paper.replace(
+        reported="Beauty R@10 .0605, N@10 .0318 (TIGER's table); with full cross-entropy .0851, .0421, "
+        "history not masked (genrec, max_len 50)",
+        ours="not measured yet",
+    )
+    return _alone("sasrec-amazon", _for_amazon(SequenceConfig()), paper, seeds=(0, 1, 2))
+
+
+def hstu_amazon() -> RunConfig:
+    """HSTU with settings searched on Amazon Beauty."""
+    paper = hstu().paper.replace(
+        reported="Beauty R@10 .0859, N@10 .0441, full cross-entropy, history not masked (genrec, max_len 50)",
+        ours="not measured yet",
+    )
+    return _alone("hstu-amazon", _for_amazon(SequenceConfig(encoder=HstuConfig())), paper, seeds=(0, 1, 2))
+
+
+def _for_amazon(model: SequenceConfig) -> SequenceConfig:
+    """Return a sequence model with larger batches, a lower rate and more epochs."""
+    training = model.training.replace(learning_rate=1e-3)
+    epochs = 30 * model.epochs / SequenceConfig().epochs
+    return model.replace(batch_size=256, epochs=epochs, num_evaluations=6, training=training)
+
+
+def all_sequential_amazon() -> SuiteConfig:
+    """Every sequence model, settings searched on Amazon Beauty: `--set data=FOLDER`."""
+    known = all_sequential().members
+    members = {"floor": known["floor"], "sasrec-amazon": sasrec_amazon(), "hstu-amazon": hstu_amazon()}
+    for name in ("bert4rec", "gru4rec", "narm", "attrec", "star", "transformers4rec", "gsasrec"):
+        config = known[name]
+        models = {row: _for_amazon(model) for row, model in config.panel.models.items()}
+        members[name] = config.replace(panel=config.panel.replace(models=models, seeds=(0,)))
+    return SuiteConfig(suite="all-sequential-amazon", members={k: _in_suite(v) for k, v in members.items()})
+
+
 def _in_suite(config: RunConfig) -> RunConfig:
     """Return a member without the floors that another member has, and with unmasked rankings."""
     is_ensemble = config.recipe == "teacher-ensemble"
