@@ -113,7 +113,7 @@ def _sequences(length: int, config: AttentionBenchConfig) -> int:
 
 
 def _microseconds(method: str, shown: int, length: int, config: AttentionBenchConfig) -> float:
-    """Return processor time per item of the whole, of a pass over sequences of which `shown` items are left."""
+    """Return processor time per item of whole sequences, of a pass over the `shown` items that are left."""
     number = _sequences(length, config)
     run = one_layer(method, shown, length, number, config)
     run()
