@@ -142,7 +142,9 @@ def recgpt() -> PromptStudy:
             url="https://arxiv.org/abs/2404.08675",
             state="runs",
             reported="four public data sets with other splits; no ml-100k value is published",
-            ours="see docs/LOG.md",
+            ours="HR@10 in one step .2556 [.228, .284], minus the same without prompts and user at equal "
+            "passes +.0106 [-.003, +.024]; in two steps (7 + 3 items) .2524, no better than in one; 50 items "
+            f"in one step .5801, in two (40 + 10) .5822; {_WHERE}, 469 s against 520 s",
             departures=(
                 "the user is a projection of the mean of the items so far: people unseen in training have no "
                 "vector of their own",
