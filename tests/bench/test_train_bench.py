@@ -30,10 +30,13 @@ from steerec.networks.ragged import plan_flat
 from steerec.networks.sequence import HstuConfig, SequenceNetwork
 from steerec.recommend.windows import thin
 
-TINY = RateConfig(width=8, layers=1, window=8, batch_size=16, steps=3, warm_up=1)
+TINY = RateConfig(width=8, layers=1, window=8, batch_size=16, steps=3, our_steps=3, warm_up=1)
 OPTIONS = (
     "data=synthetic",
-    *(f"rate.{name}={getattr(TINY, name)}" for name in ("width", "layers", "window", "steps", "warm_up")),
+    *(
+        f"rate.{name}={getattr(TINY, name)}"
+        for name in ("width", "layers", "window", "steps", "our_steps", "warm_up")
+    ),
     "attention.lengths=[6, 20]",
     "attention.items=40",
     "attention.width=8",
@@ -93,7 +96,7 @@ def test_rivals_can_be_left_out() -> None:
 def test_targets_of_counted_steps_are_all_transitions_of_their_epochs(model: str) -> None:
     split = make_split(make_world(num_users=30, num_items=40, seed=1))
     longest = max(len(items) for items in split.train)
-    config = TINY.replace(window=longest, batch_size=1000, steps=2)  # one batch is an epoch
+    config = TINY.replace(window=longest, batch_size=1000, our_steps=2)  # one batch is an epoch
     found = our_rate(model, split, config)  # type: ignore[arg-type]
     transitions = sum(max(len(items) - 1, 0) for items in split.train)
     assert (found.targets, found.steps) == (2 * transitions, 2)

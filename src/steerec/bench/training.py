@@ -60,7 +60,9 @@ class RateConfig(Config):
     """Sequences of a step."""
     dropout: float = pydantic.Field(0.2, ge=0, lt=1)
     steps: pydantic.PositiveInt = 20
-    """Counted steps."""
+    """Counted steps of the other libraries."""
+    our_steps: pydantic.PositiveInt = 60
+    """Counted steps of ours: its batches are of like lengths, so it takes more of them to see all lengths."""
     warm_up: pydantic.PositiveInt = 3
     """Steps before them that are not counted."""
     bf16: bool = False
@@ -155,7 +157,7 @@ def our_rate(model: ModelName, split: Split, config: RateConfig) -> Rate:
         batch_size=config.batch_size,
         encoder=_encoder(model, config),
         training=TrainingConfig(
-            max_steps=config.warm_up + config.steps,
+            max_steps=config.warm_up + config.our_steps,
             learning_rate=1e-3,
             bf16=config.bf16,
             logging_steps=10_000,
@@ -246,7 +248,8 @@ def rate_table(report: dict[str, Any]) -> Table:
         pad_edge=False,
         box=box.SIMPLE_HEAD,
         caption=f"{Path(config['data']).name}; full softmax, width {rate['width']}, {rate['layers']} layers, "
-        f"window {rate['window']}, {rate['batch_size']} sequences a step, {rate['steps']} steps\n{versions}\n"
+        f"window {rate['window']}, {rate['batch_size']} sequences a step; {rate['our_steps']} steps of ours, "
+        f"{rate['steps']} of theirs\n{versions}\n"
         f"{report['machine']}, {report['threads']} threads, {report['written']}, commit {report['commit']}",
         caption_justify="left",
     )
