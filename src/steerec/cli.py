@@ -126,9 +126,9 @@ def list_recipes(as_json: AsJson = False) -> None:
 def show(recipe: str, settings: Setting = None) -> None:
     """Print the resolved configuration of a recipe and stop."""
     from steerec.config import override
-    from steerec.recipes.catalogue import SUITES, load_recipe, load_suite
+    from steerec.recipes.catalogue import load_any
 
-    config = load_suite(recipe) if recipe in SUITES else load_recipe(recipe)
+    config = load_any(recipe)
     out.print_json(override(config, settings or []).model_dump_json())
 
 
@@ -142,26 +142,10 @@ def run(
         typer.Option("--from", metavar="RUN", help="Reuse the finished stages of another run that fit."),
     ] = None,
 ) -> None:
-    """Run a recipe or a suite; shows validation numbers only (see `eval --test`)."""
-    from steerec.artifacts import adopt_stages
-    from steerec.config import override
-    from steerec.evaluate.table import render
-    from steerec.recipes.catalogue import SUITES, load_recipe, load_suite
-    from steerec.run import run as run_pipeline
-    from steerec.suite import run_suite
+    """Run a recipe, a suite or a study; shows validation numbers only (see `eval --test`)."""
+    from steerec.launch import launch
 
-    folder = out_folder or Path("runs") / recipe
-    if recipe in SUITES:
-        if base is not None:
-            raise ConfigError("A suite shares what its members have in common by itself: leave --from out.")
-        report = run_suite(override(load_suite(recipe), settings or []), folder)
-    else:
-        config = override(load_recipe(recipe), settings or [])
-        if base is not None:
-            adopt_stages(base, folder)
-        report = run_pipeline(config, folder)
-    out.print(render(report))
-    out.print(f"\nTest numbers: [bold]steerec eval {folder} --test[/bold] (each look is counted).")
+    out.print(launch(recipe, settings or [], out_folder or Path("runs") / recipe, base))
 
 
 @app.command("eval")

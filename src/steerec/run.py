@@ -41,7 +41,7 @@ from steerec.llm.writing import grown_phrases
 from steerec.progress import clock
 from steerec.recommend.crossfit import CrossFit, check_memorisation
 from steerec.recommend.panel import Panel, fit_panel, load_panel
-from steerec.run_config import RunConfig
+from steerec.run_config import DataConfig, RunConfig
 from steerec.serve.engine import READER_STAGE, SERVING
 from steerec.understand.keyword import KeywordReader
 from steerec.understand.model.phrasebook import phrasebook_sha256
@@ -80,7 +80,7 @@ def run(config: RunConfig, folder: Path, shelf: Path | None = None) -> Report:
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", config)
-    data = prepare_data(config, folder)
+    data = prepare_data(config.data, folder)
     teacher = train_teacher(config, folder, data, shelf)
     draw_requests(config, folder, teacher)
     if config.llm is not None:
@@ -95,23 +95,23 @@ def run(config: RunConfig, folder: Path, shelf: Path | None = None) -> Report:
     return evaluate(folder, "valid", command=f"steerec run {config.recipe}")
 
 
-def prepare_data(config: RunConfig, folder: Path) -> StageResult:
+def prepare_data(data: DataConfig, folder: Path) -> StageResult:
     """Load the log, apply the k-core, split it; writes `data/` with items.parquet."""
 
     def build(out: Path) -> None:
-        source, options = config.data.source, config.data.options
+        source, options = data.source, data.options
         if source not in SOURCES and Path(source).is_dir():
             source, options = "folder", {"path": source, **options}
-        make_split(load_source(source, **options), config.data.split).save(out)
+        make_split(load_source(source, **options), data.split).save(out)
 
-    return _stage(folder, "data", "steerec.data.source", {"data": config.data}, build)
+    return _stage(folder, "data", "steerec.data.source", {"data": data}, build)
 
 
 def train_teacher(config: RunConfig, folder: Path, data: StageResult, shelf: Path | None) -> StageResult:
     """Fit the conventional recommenders; the best one or ensemble on validation is the teacher."""
 
     def build(out: Path) -> None:
-        fit_panel(_split(folder), config.panel, out, shelf)
+        fit_panel(load_split(folder), config.panel, out, shelf)
 
     return _stage(
         folder, "recommend", "steerec.recommend.panel", {"data": data.key, "panel": config.panel}, build
@@ -123,7 +123,7 @@ def draw_requests(config: RunConfig, folder: Path, teacher: StageResult) -> Stag
     evaluation = config.evaluation
 
     def build(out: Path) -> None:
-        split, scores = _split(folder), _panel(folder).teacher.scores
+        split, scores = load_split(folder), _panel(folder).teacher.scores
         _draw_part(split, scores, evaluation, "valid", out)
         _draw_part(split, scores, evaluation, "test", out)
 
@@ -150,7 +150,7 @@ def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) ->
     mixture = config.instruct
 
     def build(out: Path) -> None:
-        split, panel = _split(folder), _panel(folder)
+        split, panel = load_split(folder), _panel(folder)
         crossfit = None
         if config.crossfit_folds:
             crossfit = CrossFit.fit(
@@ -198,7 +198,7 @@ def tune_language_model(
     llm, sft = config.llm, config.sft
 
     def build(out: Path) -> None:
-        split, panel = _split(folder), _panel(folder)
+        split, panel = load_split(folder), _panel(folder)
         words = pl.read_parquet(rows.folder / "train.parquet", columns=["instruction"])["instruction"]
         vectors = item_starts(panel, split, folder)
         lm = build_language_model(llm, split.catalog, phrasings=words.to_list(), item_vectors=vectors)
@@ -228,7 +228,7 @@ def align_language_model(
     settings = config.align
 
     def build(out: Path) -> None:
-        split = _split(folder)
+        split = load_split(folder)
         lm = LanguageModel.from_pretrained(model.folder / "model")
         table = pl.read_parquet(rows.folder / "train.parquet")
         panel = _panel(folder)
@@ -253,7 +253,7 @@ def weigh_teacher(config: RunConfig, folder: Path, model: StageResult) -> StageR
     """Choose on validation what decoding listens to: the first place, the teacher."""
 
     def build(out: Path) -> None:
-        split = _split(folder)
+        split = load_split(folder)
         lm = LanguageModel.from_pretrained(model.folder / "model")
         weights = choose_weights(lm, split, _panel(folder).teacher, config.decode, config.seed)
         write_json(out / "weights.json", weights)
@@ -269,7 +269,7 @@ def teach_reader(config: RunConfig, folder: Path, data: StageResult) -> StageRes
 
     def build(out: Path) -> None:
         assert config.reader is not None
-        train_reader(config.reader, [_split(folder).catalog], out)
+        train_reader(config.reader, [load_split(folder).catalog], out)
 
     return _stage(folder, READER_STAGE, "steerec.understand.model.training", inputs, build)
 
@@ -346,7 +346,7 @@ def contest(folders: Sequence[Path], part: Part) -> Contest:
 
 
 def _evaluate(config: RunConfig, folder: Path, part: Part, command: str, out: Path) -> None:
-    split, panel, serving = _split(folder), _panel(folder), read_json(folder / SERVING)
+    split, panel, serving = load_split(folder), _panel(folder), read_json(folder / SERVING)
     lm, earlier = None, {}
     if serving["language_model"] is not None:
         lm = LanguageModel.from_pretrained(folder / serving["language_model"])
@@ -391,9 +391,10 @@ def _stage(folder: Path, name: str, module: str, inputs: dict[str, Any], build: 
     return result
 
 
-def _split(folder: Path) -> Split:
+def load_split(folder: Path) -> Split:
+    """Return the split of a run."""
     return Split.load(folder / "data")
 
 
 def _panel(folder: Path) -> Panel:
-    return load_panel(folder / "recommend", _split(folder).catalog)
+    return load_panel(folder / "recommend", load_split(folder).catalog)

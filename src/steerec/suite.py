@@ -35,8 +35,7 @@ def run_suite(config: SuiteConfig, folder: Path, part: Part = "valid") -> Report
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / FILE, config)
-    prepared = next(iter(config.members.values())).replace(data=config.data)
-    data = prepare_data(prepared, folder / _DATA)
+    data = prepare_data(config.data, folder / _DATA)
     split_hash = read_json(data.folder / "split.json")["hash"]
     found = {
         name: _report(name, member.replace(data=config.data), config, folder, split_hash, part)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from steerec.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
+    from steerec.recipes.paper import Paper
     from steerec.run_config import RunConfig, SuiteConfig
 
 RECIPES = {
@@ -60,6 +61,12 @@ SUITES = {
     "all-sequential": "steerec.recipes.sequential:all_sequential",
     "all-sequential-amazon": "steerec.recipes.sequential:all_sequential_amazon",
 }
+STUDIES = {
+    "hstu-tasks": "steerec.recipes.sequential_actions:hstu_tasks",
+    "unigrf": "steerec.recipes.sequential_actions:unigrf",
+    "recgpt": "steerec.recipes.sequential_actions:recgpt",
+}
+"""Systems that predict something else than the next item, with a table of their own."""
 
 
 def load_recipe(name: str) -> RunConfig:
@@ -69,8 +76,8 @@ def load_recipe(name: str) -> RunConfig:
         ConfigError: there is no recipe of that name.
     """
     if name not in RECIPES:
-        hint = did_you_mean(name, [*RECIPES, *SUITES])
-        known = f"Recipes: {', '.join(RECIPES)}. Suites: {', '.join(SUITES)}."
+        hint = did_you_mean(name, [*RECIPES, *STUDIES, *SUITES])
+        known = f"Recipes: {', '.join([*RECIPES, *STUDIES])}. Suites: {', '.join(SUITES)}."
         raise ConfigError(f'There is no recipe "{name}".{hint} {known}')
     config: RunConfig = _call(RECIPES[name])
     return config
@@ -82,6 +89,28 @@ def load_suite(name: str) -> SuiteConfig:
     return config
 
 
+def load_study(name: str) -> Any:
+    """Return the configuration of a study; its name is one of `STUDIES`."""
+    return _call(STUDIES[name])
+
+
+def load_any(name: str) -> Any:
+    """Return the configuration of a recipe, a suite or a study.
+
+    Raises:
+        ConfigError: there is no such name.
+    """
+    if name in SUITES:
+        return load_suite(name)
+    return load_study(name) if name in STUDIES else load_recipe(name)
+
+
+def load_paper(name: str) -> Paper:
+    """Return the record of a recipe or study."""
+    paper: Paper = load_any(name).paper
+    return paper
+
+
 def _call(path: str) -> Any:
     module, function = path.split(":")
     return getattr(import_module(module), function)()
@@ -90,8 +119,8 @@ def _call(path: str) -> Any:
 def describe() -> list[dict[str, Any]]:
     """Return one record per recipe, as `steerec list --json` prints them."""
     records = []
-    for name in RECIPES:
-        paper = load_recipe(name).paper
+    for name in (*RECIPES, *STUDIES):
+        paper = load_paper(name)
         records.append(
             {
                 "name": name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steerec.recipes.catalogue import RECIPES, load_recipe
+from steerec.recipes.catalogue import RECIPES, STUDIES, load_paper
 from steerec.recipes.paper import Paper
 
 _HEAD = """# Papers
@@ -20,8 +20,8 @@ def papers_markdown() -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     sections = []
-    for name in RECIPES:
-        paper = load_recipe(name).paper
+    for name in (*RECIPES, *STUDIES):
+        paper = load_paper(name)
         ids = ", ".join(paper.systems) or "-"
         cells = (name, ids, paper.state, paper.reported, paper.ours, f"`steerec run {name}`")
         table.append("| " + " | ".join(cells) + " |")

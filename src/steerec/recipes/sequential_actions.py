@@ -1,15 +1,11 @@
 """Recipes of models that read what people did: HSTU's tasks, UniGRF, RecGPT.
 
-Each is a small study of its own: `python -m steerec.recipes.sequential_actions unigrf --data ml-100k`.
+Each is a study with a table of its own, since a panel compares recommenders of the next item only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from steerec.config import Config
 from steerec.data.split import Split
@@ -18,6 +14,7 @@ from steerec.recommend.action_losses import AdaptiveWeights, Enhancer
 from steerec.recommend.actions import ActionConfig
 from steerec.recommend.recgpt import PromptConfig
 from steerec.recommend.sequence import SequenceConfig
+from steerec.run_config import DataConfig
 
 _WHERE = (
     "ml-100k leave-last-out validation, seed 0; 2026-11-28, 2 cores x86_64, one thread, beside other jobs"
@@ -29,6 +26,7 @@ class ActionStudy(Config):
 
     recipe: str
     paper: Paper
+    data: DataConfig = DataConfig()
     models: dict[str, ActionConfig]
     """By row name."""
     pairs: tuple[tuple[str, str], ...]
@@ -121,6 +119,7 @@ class PromptStudy(Config):
 
     recipe: str
     paper: Paper
+    data: DataConfig = DataConfig()
     models: dict[str, PromptConfig]
     """By row name; the first one, in one step, is what lists of the same length are compared with."""
     ways: tuple[tuple[int, ...], ...]
@@ -161,13 +160,6 @@ def recgpt() -> PromptStudy:
     )
 
 
-STUDIES: dict[str, Callable[[], ActionStudy | PromptStudy]] = {
-    "hstu-tasks": hstu_tasks,
-    "unigrf": unigrf,
-    "recgpt": recgpt,
-}
-
-
 def run_study(study: ActionStudy | PromptStudy, split: Split, folder: Path) -> str:
     """Fit what is not yet saved in `folder` and return the table; validation only."""
     table = (
@@ -197,22 +189,3 @@ def _prompt_table(study: PromptStudy, split: Split, folder: Path) -> str:
 
     found = hits(split, fit_prompted(split, study.models, folder), study.ways)
     return render_steps(found, next(iter(study.models)), folder)
-
-
-def main(
-    name: Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES)}.")],
-    data: Annotated[str, typer.Option(help="A source of data.")] = "ml-100k",
-    out: Annotated[Path, typer.Option(help="Folder for the fitted models.")] = Path("runs/actions"),
-) -> None:
-    """Run a study and print its table."""
-    from steerec.data.source import load_source
-    from steerec.data.split import make_split
-    from steerec.errors import ConfigError, did_you_mean
-
-    if name not in STUDIES:
-        raise ConfigError(f'There is no study "{name}".{did_you_mean(name, STUDIES)} {", ".join(STUDIES)}.')
-    typer.echo(run_study(STUDIES[name](), make_split(load_source(data)), out))
-
-
-if __name__ == "__main__":
-    typer.run(main)
