@@ -34,7 +34,7 @@ from steerec.data.synthetic import make_world
 from steerec.loop import TrainingConfig
 from steerec.metrics.ranking import rank_of_targets
 from steerec.networks.sequence import TransformerConfig
-from steerec.recommend.sequence import SequenceConfig
+from steerec.recommend.sequences.config import SequenceConfig
 
 OUTSIDE = Path(steerec.bench.outside.__file__).parent
 SMALL = SequenceConfig(

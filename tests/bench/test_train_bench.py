@@ -28,7 +28,7 @@ from steerec.data.synthetic import make_world
 from steerec.networks.attention import Sequences
 from steerec.networks.ragged import plan_flat
 from steerec.networks.sequence import HstuConfig, SequenceNetwork
-from steerec.recommend.windows import thin
+from steerec.recommend.sequences.windows import thin
 
 TINY = RateConfig(width=8, layers=1, window=8, batch_size=16, steps=3, our_steps=3, warm_up=1)
 OPTIONS = (

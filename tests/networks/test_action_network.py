@@ -9,7 +9,7 @@ import torch
 from steerec.networks.actions import ActionNetwork
 from steerec.networks.candidates import candidate_states, remember
 from steerec.networks.sequence import EncoderConfig, HstuConfig, TransformerConfig
-from steerec.recommend.interleaving import Past, interleave
+from steerec.recommend.actions.interleaving import Past, interleave
 
 PAST = Past(np.array([3, 1, 4, 1, 5]), np.array([1, 0, 1, 1, 0]), np.arange(5) * 1000)
 NOW = 7000

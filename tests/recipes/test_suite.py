@@ -11,7 +11,7 @@ from toy import toy
 from steerec.artifacts import read_json
 from steerec.errors import SteerecError
 from steerec.recipes.catalogue import load_suite
-from steerec.recommend.sequence import SequenceModel
+from steerec.recommend.sequences.model import SequenceModel
 from steerec.run_config import SuiteConfig
 from steerec.suite import evaluate_suite, run_suite
 

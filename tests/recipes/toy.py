@@ -9,7 +9,7 @@ from steerec.align.rl_config import RlConfig
 from steerec.align.sft import SftConfig
 from steerec.llm.smollm2 import SmolLM2Config
 from steerec.llm.tiny import TinyConfig
-from steerec.recommend.sequence import SequenceConfig
+from steerec.recommend.sequences.config import SequenceConfig
 from steerec.run_config import DataConfig, RunConfig
 
 

@@ -9,7 +9,7 @@ from steerec.data.catalog import Catalog
 from steerec.data.split import Split
 from steerec.loop import TrainingConfig
 from steerec.networks.sequence import HstuConfig
-from steerec.recommend.actions import ActionConfig
+from steerec.recommend.actions.model import ActionConfig
 from steerec.seeding import numpy_rng
 
 NUM_ITEMS = 28

@@ -13,7 +13,8 @@ from steerec.networks.sequence import TransformerConfig
 from steerec.recommend.ensemble import Ensemble
 from steerec.recommend.floor import Floor
 from steerec.recommend.recommender import Recommender
-from steerec.recommend.sequence import SequenceConfig, SequenceModel
+from steerec.recommend.sequences.config import SequenceConfig
+from steerec.recommend.sequences.model import SequenceModel
 from steerec.recommend.star import Star, StarConfig
 from steerec.recommend.table import RECOMMENDERS
 

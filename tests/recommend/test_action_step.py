@@ -10,17 +10,17 @@ from torch.nn.functional import cross_entropy
 
 from steerec.networks.actions import ActionNetwork
 from steerec.networks.sequence import HstuConfig
-from steerec.recommend.action_losses import (
+from steerec.recommend.actions.interleaving import Past, action_lesson, interleave
+from steerec.recommend.actions.losses import (
     AdaptiveWeights,
     Enhancer,
     RunningWeights,
     enhanced_loss,
     loss_weights,
 )
-from steerec.recommend.action_points import ActionPoints
-from steerec.recommend.action_step import ActionStep, ask_ranking, past_until
-from steerec.recommend.actions import ActionModel
-from steerec.recommend.interleaving import Past, action_lesson, interleave
+from steerec.recommend.actions.model import ActionModel
+from steerec.recommend.actions.points import ActionPoints
+from steerec.recommend.actions.step import ActionStep, ask_ranking, past_until
 
 PASTS = [
     Past(np.array([3, 1, 4, 9]), np.array([1, 0, 1, 1]), np.arange(4) * 100),

@@ -12,7 +12,7 @@ from action_worlds import SMALL_ACTIONS, liking_split
 from steerec.evaluate.actions import auc_interval, baselines, differences, fit_models, rows_of, sample_costs
 from steerec.metrics.auc import auc
 from steerec.recipes.sequential_actions import hstu_tasks, run_study, unigrf
-from steerec.recommend.action_points import ActionPoints
+from steerec.recommend.actions.points import ActionPoints
 
 
 def test_means_know_what_was_counted() -> None:

@@ -16,10 +16,10 @@ from steerec.errors import DataError, NotFittedError
 from steerec.loop import TrainingConfig
 from steerec.metrics.auc import auc
 from steerec.networks.sequence import TransformerConfig
-from steerec.recommend.action_losses import AdaptiveWeights, action_loss
-from steerec.recommend.action_points import ActionPoints
-from steerec.recommend.actions import ActionConfig, ActionModel
-from steerec.recommend.interleaving import Past, interleave
+from steerec.recommend.actions.interleaving import Past, interleave
+from steerec.recommend.actions.losses import AdaptiveWeights, action_loss
+from steerec.recommend.actions.model import ActionConfig, ActionModel
+from steerec.recommend.actions.points import ActionPoints
 
 SHORT = TrainingConfig(max_steps=20, learning_rate=1e-2, eval_steps=10)
 

@@ -18,11 +18,11 @@ from steerec.data.split import Split, make_split
 from steerec.data.synthetic import make_world
 from steerec.errors import DataError, SourceError
 from steerec.loop import TrainingConfig
-from steerec.recommend.cold import ColdSplit, cold_report, hide_items
 from steerec.recommend.popularity import Popularity
 from steerec.recommend.recommender import Recommender
-from steerec.recommend.sequence import SequenceModel
-from steerec.recommend.text import TextConfig, fit_to, text_table
+from steerec.recommend.sequences.cold import ColdSplit, cold_report, hide_items
+from steerec.recommend.sequences.model import SequenceModel
+from steerec.recommend.sequences.text import TextConfig, fit_to, text_table
 
 CONFIG = SMALL.replace(
     width=16, training=TrainingConfig(max_steps=150, learning_rate=5e-3, eval_steps=50, logging_steps=50)

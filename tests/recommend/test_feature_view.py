@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from steerec.data.source import load_source
 from steerec.data.split import make_split
 from steerec.errors import DataError
-from steerec.recommend.feature_view import NO_TARGET, Series, feature_view, run_starts
+from steerec.recommend.actions.feature_view import NO_TARGET, Series, feature_view, run_starts
 
 WATCHED = Series(np.array([10, 20, 30, 40, 50]), np.array(["v1", "v2", "v3", "v4", "v5"]))
 CITY = Series(np.array([5, 15, 25, 40]), np.array(["Rome", "Rome", "Oslo", "Rome"]))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steerec.recommend.interleaving import Past, action_lesson
-from steerec.recommend.requests import SampleBatches, cut_samples, request_ends
+from steerec.recommend.actions.interleaving import Past, action_lesson
+from steerec.recommend.actions.requests import SampleBatches, cut_samples, request_ends
 
 LONG = Past(np.array([10, 11, 12, 13]), np.array([1, 0, 1, 1]))
 SHORT = Past(np.array([20, 21]), np.array([1, 0]))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from steerec.networks.sequence import SequenceNetwork, TransformerConfig
-from steerec.recommend.tasks import (
+from steerec.recommend.sequences.tasks import (
     AllActions,
     MaskedItems,
     NextItem,

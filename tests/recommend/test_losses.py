@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from steerec.networks.sequence import Head
-from steerec.recommend import losses
-from steerec.recommend.losses import (
+from steerec.recommend.sequences import losses
+from steerec.recommend.sequences.losses import (
     BayesianPersonalisedRanking,
     BinaryCrossEntropy,
     FullSoftmax,

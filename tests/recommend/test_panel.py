@@ -15,7 +15,7 @@ from steerec.errors import DataError
 from steerec.recommend import panel as panel_module
 from steerec.recommend.floor import Floor
 from steerec.recommend.panel import FILE, PanelConfig, fit_panel, load_panel
-from steerec.recommend.sequence import SequenceModel
+from steerec.recommend.sequences.model import SequenceModel
 from steerec.recommend.table import RECOMMENDERS
 from steerec.recommend.validation import Validation
 

@@ -26,15 +26,15 @@ from steerec.networks.sequence import (
     SequenceNetwork,
     TransformerConfig,
 )
-from steerec.recommend.attributes import attribute_tables
-from steerec.recommend.pretraining import (
+from steerec.recommend.sequences.attributes import attribute_tables
+from steerec.recommend.sequences.model import SequenceModel
+from steerec.recommend.sequences.pretraining import (
     PretrainingConfig,
     attribute_loss,
     looking_both_ways,
     pretraining_lesson,
     segment_loss,
 )
-from steerec.recommend.sequence import SequenceModel
 from steerec.recommend.validation import Validation
 
 N = 50
@@ -141,7 +141,7 @@ def test_a_killed_fine_tuning_does_not_pretrain_again(tmp_path: Path) -> None:
         training=TrainingConfig(max_steps=20, learning_rate=5e-3, eval_steps=10, save_steps=10),
     )
     whole = SequenceModel(config).fit(split, tmp_path / "whole")
-    from steerec.recommend import sequence as module
+    from steerec.recommend.sequences import lessons as module
 
     def dying(*arguments: Any) -> Any:
         raise KeyboardInterrupt

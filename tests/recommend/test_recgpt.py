@@ -21,8 +21,8 @@ from steerec.networks.prompts import PASSED, TAKEN, PromptNetwork, running_mean
 from steerec.networks.ragged import plan_flat
 from steerec.networks.sequence import TransformerConfig
 from steerec.recipes.sequential_actions import recgpt, run_study
-from steerec.recommend.recgpt import PromptConfig, PromptLessons, RecGPT, with_prompts
 from steerec.recommend.recommender import Recommender
+from steerec.recommend.sequences.recgpt import PromptConfig, PromptLessons, RecGPT, with_prompts
 from steerec.recommend.validation import Validation
 
 TINY = PromptConfig(
@@ -176,7 +176,7 @@ def test_the_plain_model_of_the_study_has_as_many_passes() -> None:
 
 
 def test_bidirectional_networks_are_refused() -> None:
-    from steerec.recommend.tasks import MaskedItems
+    from steerec.recommend.sequences.tasks import MaskedItems
 
     masked = SMALL.replace(encoder=TransformerConfig(mask="bidirectional"), task=MaskedItems())
     with pytest.raises(pydantic.ValidationError, match="prompts need causal attention"):

@@ -15,8 +15,8 @@ from steerec.data.catalog import Catalog
 from steerec.data.split import Split
 from steerec.errors import DataError
 from steerec.recommend.popularity import Popularity
-from steerec.recommend.refresh import newest
-from steerec.recommend.sequence import SequenceModel
+from steerec.recommend.sequences.model import SequenceModel
+from steerec.recommend.sequences.refresh import newest
 from steerec.recommend.validation import Validation
 from steerec.recommend.versions import Versions
 

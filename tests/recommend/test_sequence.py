@@ -19,10 +19,11 @@ from steerec.loop import TrainingConfig
 from steerec.metrics.ranking import history_mask, hit_rate, rank_of_targets
 from steerec.networks.sequence import TransformerConfig
 from steerec.recommend.popularity import Popularity
-from steerec.recommend.sequence import SequenceConfig, SequenceModel
-from steerec.recommend.spectrum import spectral_embeddings
+from steerec.recommend.sequences.config import SequenceConfig
+from steerec.recommend.sequences.model import SequenceModel
+from steerec.recommend.sequences.spectrum import spectral_embeddings
+from steerec.recommend.sequences.windows import EpochBatches, Window, cut_windows, expected_sparsity, thin
 from steerec.recommend.validation import Validation
-from steerec.recommend.windows import EpochBatches, Window, cut_windows, expected_sparsity, thin
 
 
 @given(length=st.integers(0, 40), window=st.integers(1, 9), data=st.data())
@@ -156,7 +157,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     class KilledError(Exception):
         pass
 
-    from steerec.recommend import sequence as module
+    from steerec.recommend.sequences import lessons as module
 
     calls = 0
     loss = module.next_item_loss

@@ -7,8 +7,8 @@ import pytest
 from recommender_worlds import hand_split, world_split
 
 from steerec.recommend.item_knn import cosine_neighbours
+from steerec.recommend.sequences.text import text_table
 from steerec.recommend.star import Star, StarConfig
-from steerec.recommend.text import text_table
 from steerec.recommend.validation import Validation
 
 

@@ -12,12 +12,12 @@ from recommender_worlds import SMALL, world_split
 
 from steerec.networks.heterogeneous import HeterogeneousConfig, HeterogeneousNetwork
 from steerec.networks.sequence import TransformerConfig
-from steerec.recommend.losses import FullSoftmax, next_item_loss
 from steerec.recommend.popularity import Popularity
-from steerec.recommend.sequence import SequenceModel
-from steerec.recommend.steps_ahead import ahead, learn_ahead
-from steerec.recommend.tasks import AllActions, Lesson, NextItem, lesson
-from steerec.recommend.text import TextConfig, given_vectors
+from steerec.recommend.sequences.losses import FullSoftmax, next_item_loss
+from steerec.recommend.sequences.model import SequenceModel
+from steerec.recommend.sequences.steps_ahead import ahead, learn_ahead
+from steerec.recommend.sequences.tasks import AllActions, Lesson, NextItem, lesson
+from steerec.recommend.sequences.text import TextConfig, given_vectors
 from steerec.recommend.validation import Validation
 
 TEXT = TextConfig(encoder="words", categories=True, id_dropout=0.0)

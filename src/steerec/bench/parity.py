@@ -35,7 +35,9 @@ from steerec.evaluate.interval import paired_difference
 from steerec.evaluate.looks import count_look
 from steerec.evaluate.ranking import ranks_by_scores
 from steerec.metrics.names import rank_metric, ranking_summary
-from steerec.recommend.sequence import Lessons, SequenceConfig, SequenceModel
+from steerec.recommend.sequences.config import SequenceConfig
+from steerec.recommend.sequences.lessons import Lessons
+from steerec.recommend.sequences.model import SequenceModel
 
 logger = logging.getLogger("steerec")
 

@@ -33,9 +33,10 @@ from steerec.config import Config
 from steerec.data.split import Split, make_split
 from steerec.loop import StepOutput, TrainingConfig, train
 from steerec.networks.sequence import EncoderConfig, HstuConfig, SequenceNetwork, TransformerConfig
-from steerec.recommend.losses import FullSoftmax
-from steerec.recommend.sequence import Lessons, SequenceConfig, learn
-from steerec.recommend.tasks import Lesson
+from steerec.recommend.sequences.config import SequenceConfig
+from steerec.recommend.sequences.lessons import Lessons, learn
+from steerec.recommend.sequences.losses import FullSoftmax
+from steerec.recommend.sequences.tasks import Lesson
 
 logger = logging.getLogger("steerec")
 

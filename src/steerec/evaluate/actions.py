@@ -20,9 +20,9 @@ from steerec.data.split import Split
 from steerec.evaluate.interval import Interval, mean_interval, paired_difference
 from steerec.metrics.auc import auc
 from steerec.metrics.ranking import hit_rate, ndcg, rank_of_targets
-from steerec.recommend.action_points import ActionPoints, pasts_of
-from steerec.recommend.actions import ActionConfig, ActionModel
-from steerec.recommend.requests import Emission, SampleBatches
+from steerec.recommend.actions.model import ActionConfig, ActionModel
+from steerec.recommend.actions.points import ActionPoints, pasts_of
+from steerec.recommend.actions.requests import Emission, SampleBatches
 from steerec.seeding import numpy_rng
 
 Floats = NDArray[np.floating[Any]]

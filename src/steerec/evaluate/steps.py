@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from steerec.artifacts import read_json, write_json
 from steerec.data.split import Split
 from steerec.evaluate.interval import mean_interval, paired_difference
-from steerec.recommend.recgpt import PromptConfig, RecGPT
+from steerec.recommend.sequences.recgpt import PromptConfig, RecGPT
 from steerec.recommend.validation import Validation
 
 Hits = dict[tuple[str, tuple[int, ...]], NDArray[np.float64]]

@@ -14,8 +14,8 @@ from steerec.data.split import Split
 from steerec.instruct.attributes import Attributes
 from steerec.items.vectors import item_vectors, text_vectors_installed
 from steerec.recommend.panel import Panel
-from steerec.recommend.sequence import SequenceModel
-from steerec.recommend.spectrum import spectral_embeddings
+from steerec.recommend.sequences.model import SequenceModel
+from steerec.recommend.sequences.spectrum import spectral_embeddings
 
 _SPECTRUM_WIDTH = 128
 

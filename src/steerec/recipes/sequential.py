@@ -7,10 +7,10 @@ from steerec.networks.sequence import AttRecConfig, HstuConfig, RecurrentConfig,
 from steerec.recipes.conventional import floor, sasrec
 from steerec.recipes.paper import Paper
 from steerec.recommend.ensemble import EnsembleConfig
-from steerec.recommend.losses import BinaryCrossEntropy, GeneralisedBinaryCrossEntropy
 from steerec.recommend.panel import PanelConfig
-from steerec.recommend.sequence import SequenceConfig
-from steerec.recommend.tasks import AllActions, MaskedItems, PermutedItems
+from steerec.recommend.sequences.config import SequenceConfig
+from steerec.recommend.sequences.losses import BinaryCrossEntropy, GeneralisedBinaryCrossEntropy
+from steerec.recommend.sequences.tasks import AllActions, MaskedItems, PermutedItems
 from steerec.run_config import DataConfig, RunConfig, SuiteConfig
 
 _NO_VALUE = "no ml-100k leave-last-out full-ranking value is published"

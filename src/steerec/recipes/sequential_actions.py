@@ -10,10 +10,10 @@ from pathlib import Path
 from steerec.config import Config
 from steerec.data.split import Split
 from steerec.recipes.paper import Paper
-from steerec.recommend.action_losses import AdaptiveWeights, Enhancer
-from steerec.recommend.actions import ActionConfig
-from steerec.recommend.recgpt import PromptConfig
-from steerec.recommend.sequence import SequenceConfig
+from steerec.recommend.actions.losses import AdaptiveWeights, Enhancer
+from steerec.recommend.actions.model import ActionConfig
+from steerec.recommend.sequences.config import SequenceConfig
+from steerec.recommend.sequences.recgpt import PromptConfig
 from steerec.run_config import DataConfig
 
 _WHERE = (

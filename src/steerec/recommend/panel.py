@@ -19,7 +19,8 @@ from steerec.progress import clock
 from steerec.recommend.calibration import reliability
 from steerec.recommend.ensemble import Ensemble, EnsembleConfig
 from steerec.recommend.recommender import Recommender
-from steerec.recommend.sequence import SequenceConfig, SequenceModel
+from steerec.recommend.sequences.config import SequenceConfig
+from steerec.recommend.sequences.model import SequenceModel
 from steerec.recommend.table import RECOMMENDERS, load_recommender
 from steerec.recommend.validation import Validation
 

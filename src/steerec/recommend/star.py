@@ -23,7 +23,7 @@ from steerec.items.vectors import text_vectors_installed
 from steerec.recommend.item_knn import cosine_neighbours, sparse_from_state, sparse_state
 from steerec.recommend.profile import recency_profile
 from steerec.recommend.recommender import Arrays, Recommender
-from steerec.recommend.text import text_table
+from steerec.recommend.sequences.text import text_table
 from steerec.recommend.validation import Validation
 
 

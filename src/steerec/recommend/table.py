@@ -12,7 +12,7 @@ from steerec.recommend.floor import Floor
 from steerec.recommend.item_knn import ItemKNN
 from steerec.recommend.popularity import Popularity
 from steerec.recommend.recommender import Recommender, read_card
-from steerec.recommend.sequence import SequenceModel
+from steerec.recommend.sequences.model import SequenceModel
 from steerec.recommend.star import Star
 
 

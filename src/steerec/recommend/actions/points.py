@@ -16,7 +16,7 @@ from steerec.errors import DataError
 from steerec.metrics.auc import auc
 from steerec.metrics.names import ranking_summary
 from steerec.metrics.ranking import history_mask, rank_of_targets
-from steerec.recommend.interleaving import Past
+from steerec.recommend.actions.interleaving import Past
 from steerec.seeding import numpy_rng
 
 Ints = NDArray[np.int64]

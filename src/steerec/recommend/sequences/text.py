@@ -19,7 +19,7 @@ from steerec.data.download import cache_dir
 from steerec.items.text import item_texts
 from steerec.items.vectors import item_vectors
 from steerec.items.words import word_vectors
-from steerec.recommend.attributes import attribute_tables
+from steerec.recommend.sequences.attributes import attribute_tables
 
 Floats = NDArray[np.float32]
 _RIDGE = 10.0

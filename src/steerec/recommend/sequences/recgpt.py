@@ -30,11 +30,12 @@ from steerec.networks.attention import Sequences
 from steerec.networks.prompts import PASSED, TAKEN, PromptNetwork
 from steerec.networks.ragged import plan_flat
 from steerec.recommend.recommender import Arrays, Recommender
-from steerec.recommend.sequence import Lessons, SequenceConfig, learn
-from steerec.recommend.spectrum import spectral_embeddings
-from steerec.recommend.tasks import Lesson, NextItem
+from steerec.recommend.sequences.config import SequenceConfig
+from steerec.recommend.sequences.lessons import Lessons, learn
+from steerec.recommend.sequences.spectrum import spectral_embeddings
+from steerec.recommend.sequences.tasks import Lesson, NextItem
+from steerec.recommend.sequences.windows import EpochBatches, cut_windows
 from steerec.recommend.validation import Validation
-from steerec.recommend.windows import EpochBatches, cut_windows
 from steerec.seeding import derive_seed, numpy_rng
 
 Ints = NDArray[np.int64]

@@ -35,9 +35,9 @@ from steerec.loop import StepOutput, TrainingConfig, train
 from steerec.networks.attention import Layer, Mask, Sequences
 from steerec.networks.ragged import plan_flat
 from steerec.networks.sequence import AttentionEncoder, SequenceNetwork
-from steerec.recommend.attributes import attribute_tables
-from steerec.recommend.losses import LossConfig, next_item_loss
-from steerec.recommend.windows import EpochBatches
+from steerec.recommend.sequences.attributes import attribute_tables
+from steerec.recommend.sequences.losses import LossConfig, next_item_loss
+from steerec.recommend.sequences.windows import EpochBatches
 from steerec.seeding import derive_seed, numpy_rng
 
 Ints = NDArray[np.int64]

@@ -31,12 +31,12 @@ from steerec.loop import TrainingConfig, train
 from steerec.networks.actions import ActionNetwork
 from steerec.networks.candidates import candidate_states, remember
 from steerec.networks.sequence import HstuConfig, TransformerConfig
-from steerec.recommend.action_losses import AdaptiveWeights, Enhancer
-from steerec.recommend.action_points import ActionPoints, pasts_of
-from steerec.recommend.action_step import ActionStep
-from steerec.recommend.interleaving import ActionLesson, Past, action_lesson, interleave
-from steerec.recommend.requests import Emission, SampleBatches
-from steerec.recommend.spectrum import spectral_embeddings
+from steerec.recommend.actions.interleaving import ActionLesson, Past, action_lesson, interleave
+from steerec.recommend.actions.losses import AdaptiveWeights, Enhancer
+from steerec.recommend.actions.points import ActionPoints, pasts_of
+from steerec.recommend.actions.requests import Emission, SampleBatches
+from steerec.recommend.actions.step import ActionStep
+from steerec.recommend.sequences.spectrum import spectral_embeddings
 from steerec.seeding import derive_seed
 
 CARD, TENSORS = "action_model.json", "action_model.safetensors"

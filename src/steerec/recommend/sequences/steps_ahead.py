@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from steerec.loop import StepOutput
 from steerec.networks.heterogeneous import HeterogeneousNetwork
-from steerec.recommend.losses import LossConfig, next_item_loss
-from steerec.recommend.tasks import Lesson
+from steerec.recommend.sequences.losses import LossConfig, next_item_loss
+from steerec.recommend.sequences.tasks import Lesson
 
 
 def ahead(lesson: Lesson, step: int) -> tuple[Tensor, Tensor]:

@@ -14,14 +14,14 @@ from steerec.loop import StepOutput
 from steerec.networks.actions import ActionNetwork
 from steerec.networks.attention import Sequences
 from steerec.networks.full_softmax import full_softmax_loss
-from steerec.recommend.action_losses import (
+from steerec.recommend.actions.interleaving import ActionLesson, Past, interleave
+from steerec.recommend.actions.losses import (
     AdaptiveWeights,
     Enhancer,
     RunningWeights,
     action_loss,
     enhanced_loss,
 )
-from steerec.recommend.interleaving import ActionLesson, Past, interleave
 
 
 class ActionStep:
