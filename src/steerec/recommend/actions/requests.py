@@ -13,11 +13,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from steerec.recommend.sequences.windows import deal
 from steerec.seeding import numpy_rng
 
 Ints = NDArray[np.int64]
 Emission = Literal["request", "impression"]
-_LENGTH_BIN = 10
 
 
 class Sample(NamedTuple):
@@ -128,8 +128,4 @@ class SampleBatches:
         """Deal the samples of an epoch into batches of similar length, in random order."""
         rng = numpy_rng(self._seed, "deal", epoch)
         samples = self.samples(epoch)
-        shuffled = [samples[i] for i in rng.permutation(len(samples))]
-        shuffled.sort(key=lambda one: len(one.places) // _LENGTH_BIN)  # stable: random within a bin
-        bounds = np.linspace(0, len(shuffled), self.steps_per_epoch + 1).round().astype(int)
-        order = rng.permutation(self.steps_per_epoch)
-        return [shuffled[bounds[i] : bounds[i + 1]] for i in order]
+        return deal(samples, lambda one: len(one.places), self.steps_per_epoch, rng)

@@ -5,8 +5,8 @@ Legend: U users, N^alpha attention of a sequence of N items under stochastic len
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from steerec.seeding import numpy_rng
 
 Ints = NDArray[np.int64]
 _LENGTH_BIN = 10
+Piece = TypeVar("Piece")
 
 
 class Window(NamedTuple):
@@ -85,6 +86,23 @@ def expected_sparsity(lengths: Ints, longest: int, alpha: float) -> float:
     return float((chance * (lengths - kept)).sum() / lengths.sum())
 
 
+def deal(
+    pieces: Sequence[Piece], length: Callable[[Piece], int], num_batches: int, rng: np.random.Generator
+) -> list[list[Piece]]:
+    """Deal pieces into batches of similar length, in random order.
+
+    Args:
+        pieces: in any order.
+        length: of a piece, in items.
+        num_batches: as equal in number as can be.
+        rng: draws.
+    """
+    shuffled = [pieces[i] for i in rng.permutation(len(pieces))]
+    shuffled.sort(key=lambda piece: length(piece) // _LENGTH_BIN)  # stable: random within a bin
+    bounds = np.linspace(0, len(shuffled), num_batches + 1).round().astype(int)
+    return [shuffled[bounds[i] : bounds[i + 1]] for i in rng.permutation(num_batches)]
+
+
 class EpochBatches:
     """Batches of one epoch after another: `batches(step)` is a pure function of the step.
 
@@ -127,11 +145,7 @@ class EpochBatches:
             pieces += [Window(user, piece) for piece in cut_windows(length, self._window, offset)]
         if self._alpha is not None:
             pieces = [Window(one.user, self._thinned(one.places, rng)) for one in pieces]
-        shuffled = [pieces[i] for i in rng.permutation(len(pieces))]
-        shuffled.sort(key=lambda piece: len(piece.places) // _LENGTH_BIN)  # stable: random within a bin
-        bounds = np.linspace(0, len(shuffled), self.steps_per_epoch + 1).round().astype(int)
-        order = rng.permutation(self.steps_per_epoch)
-        return [shuffled[bounds[i] : bounds[i + 1]] for i in order]
+        return deal(pieces, lambda piece: len(piece.places), self.steps_per_epoch, rng)
 
     def _thinned(self, places: Ints, rng: np.random.Generator) -> Ints:
         """Thin the inputs; the target behind them stays."""
