@@ -192,7 +192,7 @@ def test_text_models_are_loaded_without_an_encoder(
         fitted(name).save_pretrained(tmp_path / name)
         expected = fitted(name).scores(histories)
         with monkeypatch.context() as patch:
-            patch.setattr("steerec.recommend.sequence.given_vectors", None)
+            patch.setattr("steerec.recommend.sequences.model.given_vectors", None)
             loaded = SequenceModel.from_pretrained(tmp_path / name)
         assert np.array_equal(loaded.scores(histories), expected)
 
