@@ -6,6 +6,7 @@ from steerec.evaluate.session import EvaluationConfig
 from steerec.networks.sequence import AttRecConfig, HstuConfig, RecurrentConfig, TransformerConfig
 from steerec.recipes.conventional import floor, sasrec
 from steerec.recipes.paper import Paper
+from steerec.recipes.sequential_content import heterorec, id_text, s3rec
 from steerec.recommend.ensemble import EnsembleConfig
 from steerec.recommend.panel import PanelConfig
 from steerec.recommend.sequences.config import SequenceConfig
@@ -41,7 +42,8 @@ def hstu() -> RunConfig:
             url="https://arxiv.org/abs/2402.17152",
             state="runs",
             reported=_NO_VALUE,
-            ours="not measured yet",
+            ours="ml-100k validation NDCG@10 .1371 (.1384 / .1338 / .1391), HR@10 .251; SASRec .1355; "
+            "2026-11-29, commit 38c3687, 2 cores x86_64, one thread beside other jobs, 64 s a seed",
             departures=(
                 _WARM,
                 "full softmax over the catalogue instead of a sampled one",
@@ -57,17 +59,21 @@ def hstu_no_bias() -> RunConfig:
     """HSTU without its relative bias: what the bias is worth."""
     config = hstu()
     model = SequenceConfig(encoder=HstuConfig(bias="none"))
-    return _alone("hstu-no-bias", model, config.paper)
+    paper = config.paper.replace(
+        ours="ml-100k validation NDCG@10 .1183, with the bias .1384; seed 0, docs/LOG.md"
+    )
+    return _alone("hstu-no-bias", model, paper)
 
 
 def hstu_softmax() -> RunConfig:
     """HSTU that weighs by softmax: what pointwise attention is worth."""
-    return _alone("hstu-softmax", SequenceConfig(encoder=HstuConfig(softmax=True)), hstu().paper)
+    paper = hstu().paper.replace(ours="not measured yet")
+    return _alone("hstu-softmax", SequenceConfig(encoder=HstuConfig(softmax=True)), paper)
 
 
 def hstu_stochastic_length() -> RunConfig:
     """HSTU on histories of 200 items, of which training sees about N^1.7 of N^2 pairs."""
-    paper = hstu().paper.replace(systems=("D10",))
+    paper = hstu().paper.replace(systems=("D10",), ours="not measured yet")
     return _alone(
         "hstu-stochastic", SequenceConfig(encoder=HstuConfig(), window=200, stochastic_length=1.7), paper
     )
@@ -75,7 +81,8 @@ def hstu_stochastic_length() -> RunConfig:
 
 def hstu_long() -> RunConfig:
     """HSTU on histories of 200 items, whole: what stochastic length is measured against."""
-    return _alone("hstu-long", SequenceConfig(encoder=HstuConfig(), window=200), hstu().paper)
+    paper = hstu().paper.replace(ours="not measured yet")
+    return _alone("hstu-long", SequenceConfig(encoder=HstuConfig(), window=200), paper)
 
 
 def bert4rec() -> RunConfig:
@@ -93,7 +100,7 @@ def bert4rec() -> RunConfig:
             url="https://arxiv.org/abs/1904.06690",
             state="runs",
             reported=_NO_VALUE,
-            ours="not measured yet",
+            ours="ml-100k validation NDCG@10 .1333, HR@10 .245, SASRec .1336 and .234; seed 0, docs/LOG.md",
             sources={"epochs": "twice SASRec's: a pass predicts fewer items (Petrov and Macdonald 2022)"},
             departures=(_WARM, "attention has a learned bias per distance"),
         ),
@@ -142,7 +149,7 @@ def gru4rec() -> RunConfig:
             url="https://arxiv.org/abs/1511.06939",
             state="runs",
             reported=_NO_VALUE,
-            ours="not measured yet",
+            ours="width 64: ml-100k validation NDCG@10 .1185, HR@10 .226; seed 0, docs/LOG.md",
             departures=(_WARM, "full softmax over the catalogue instead of negatives of the batch"),
         ),
         seeds=(0, 1, 2),
@@ -312,6 +319,9 @@ def all_sequential() -> SuiteConfig:
         "hstu-softmax": hstu_softmax(),
         "hstu-long": hstu_long(),
         "hstu-stochastic": hstu_stochastic_length(),
+        "id-text": id_text(),
+        "s3rec": s3rec(),
+        "heterorec": heterorec(),
         "teacher-ensemble": ensemble(),
     }
     return SuiteConfig(suite="all-sequential", members={k: _in_suite(v) for k, v in members.items()})
