@@ -133,6 +133,13 @@ class Report(Config):
 
 
 def in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Return rows in the order of `ROW_NAMES`; unknown names come last as they are."""
-    place = {name: index for index, name in enumerate(ROW_NAMES)}
-    return tuple(sorted(rows, key=lambda row: place.get(row.name, len(place))))
+    """Return rows in the order of `ROW_NAMES`.
+
+    Other models than those named stand before the teacher, in their own order; other language models last.
+    """
+    place = {name: float(index) for index, name in enumerate(ROW_NAMES)}
+
+    def where(row: Row) -> float:
+        return place.get(row.name, len(place) if row.name.startswith("lm-") else place["teacher"] - 0.5)
+
+    return tuple(sorted(rows, key=where))

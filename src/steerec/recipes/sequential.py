@@ -296,7 +296,7 @@ def ensemble() -> RunConfig:
         ours="not measured yet",
     )
     config = _alone("teacher-ensemble", models["sasrec"], paper)
-    panel = PanelConfig(rows=("floor", *models), models=models, ensemble=EnsembleConfig())
+    panel = PanelConfig(rows=(*_FLOORS, *models), models=models, ensemble=EnsembleConfig())
     return config.replace(panel=panel)
 
 
