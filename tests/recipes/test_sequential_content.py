@@ -21,7 +21,13 @@ def test_each_stands_beside_the_same_network_without_what_is_new(recipe) -> None
     models = config.panel.models
     assert models["sasrec"] == SequenceConfig()
     for model in models.values():
-        assert model.replace(text=None, heterogeneous=None, pretraining=None) == SequenceConfig()
+        plain = model.replace(text=None, heterogeneous=None, pretraining=None)
+        assert plain.replace(warm_start=0.1) == SequenceConfig()
+    if recipe is s3rec:
+        for name in ("sasrec", "sasrec-random"):
+            pretrained = models[name.replace("sasrec", "s3rec")]
+            assert pretrained.pretraining is not None
+            assert pretrained.replace(pretraining=None) == models[name]
     if recipe is heterorec:  # the same fields, summed
         assert models["sasrec-fields"].text == models["heterorec"].text
 
