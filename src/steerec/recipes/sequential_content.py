@@ -90,8 +90,8 @@ def s3rec() -> RunConfig:
             url="https://arxiv.org/abs/2008.07873",
             state="runs",
             reported=_NO_VALUE,
-            ours="ml-100k NDCG@10 from random vectors .1299, the same fine-tuning from scratch .1068 (12 epochs; "
-            "more would bring it closer); from the spectrum of the log .1324 and .1336, no gain; "
+            ours="ml-100k NDCG@10 from random vectors .1299, the same fine-tuning from scratch .1068 "
+            "(12 epochs; more would bring it closer); from the spectrum of the log .1324 and .1336, no gain; "
             f"{_WHERE}",
             sources={
                 "weights": "0.2, 1, 1, 0.5 for item-attribute, masked item, masked attribute, segment; "
@@ -100,7 +100,7 @@ def s3rec() -> RunConfig:
             departures=(
                 "hidden items are judged by full softmax, segments by the batch, not by one negative each",
                 "a segment is read at its places without masks around it",
-                "item vectors of the rows sasrec and s3rec start from the spectrum of the training transitions",
+                "item vectors of the rows sasrec and s3rec start from the spectrum of the log",
                 "10 epochs of pre-training; the published code takes hundreds",
             ),
         ),
