@@ -78,13 +78,18 @@ def _report(
     place = folder / name
     if not place.exists():
         adopt_stages(folder / _DATA, place)
-    report = run(member, place, folder / _SHELF)
+    report = _as_of(config, run(member, place, folder / _SHELF))
     reports = reports | {"valid": report.model_dump(mode="json", by_alias=True)}
     if part == "test":
-        report = evaluate(place, "test")
+        report = _as_of(config, evaluate(place, "test"))
         reports = reports | {"test": report.model_dump(mode="json", by_alias=True)}
     write_json(path, {"schema": 1, "member": name, "key": key, "reports": reports})
     return report
+
+
+def _as_of(config: SuiteConfig, report: Report) -> Report:
+    """Return a report that names the suite's command, not one with the place of a folder in it."""
+    return report.model_copy(update={"facts": report.facts.replace(command=f"steerec run {config.suite}")})
 
 
 def merge(reports: dict[str, Report], config: SuiteConfig) -> Report:
