@@ -333,8 +333,8 @@ def sasrec_amazon() -> RunConfig:
         reported="Beauty R@10 .0605, N@10 .0318 (TIGER's table); with full cross-entropy .0851, .0421, "
         "history not masked (genrec, max_len 50)",
         ours="Beauty test, 3 seeds, history masked: R@10 .0921, N@10 .0528 (.0526 / .0529 / .0531), the "
-        "floor .086 and .053; not masked .0774 and .0368; 2026-11-29, commit aeb352b, 2 cores x86_64, one thread "
-        "beside other jobs, 17 min a seed",
+        "floor .086 and .053; not masked .0774 and .0368; 2026-11-29, commit aeb352b, 2 cores x86_64, one "
+        "thread beside other jobs, 17 min a seed",
     )
     return _alone("sasrec-amazon", _for_amazon(SequenceConfig()), paper, seeds=(0, 1, 2))
 
