@@ -8,8 +8,6 @@ Legend: B persons, C candidates of one, N items, D width, T tasks.
 
 from __future__ import annotations
 
-import math
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -36,7 +34,7 @@ from steerec.recommend.actions.losses import AdaptiveWeights, Enhancer
 from steerec.recommend.actions.points import ActionPoints, pasts_of
 from steerec.recommend.actions.requests import Emission, SampleBatches
 from steerec.recommend.actions.step import ActionStep
-from steerec.recommend.sequences.spectrum import spectral_embeddings
+from steerec.recommend.fitting import TRAINING, device, in_steps, kept, start_from_spectrum
 from steerec.seeding import derive_seed
 
 CARD, TENSORS = "action_model.json", "action_model.safetensors"
@@ -86,13 +84,7 @@ class ActionConfig(Config):
     """Evaluations over the whole training where `training.eval_steps` is None."""
     max_points: pydantic.PositiveInt = 5000
     """Validation points at each evaluation."""
-    training: TrainingConfig = TrainingConfig(
-        max_steps=200_000,
-        learning_rate=2e-3,
-        adam_beta2=0.98,
-        warmup_ratio=0.04,
-        lr_scheduler_type="linear",
-    )
+    training: TrainingConfig = TRAINING
     """Optimisation; the weights that are best on validation are kept."""
 
     @pydantic.model_validator(mode="after")
@@ -166,14 +158,11 @@ class ActionModel:
             raise DataError(f"The training part of the {split.name} split has no interactions.")
         torch.manual_seed(derive_seed(self.config.training.seed, "actions", "weights"))
         self._catalog = split.catalog
-        self._network = self._build(len(split.catalog)).to(_device())
+        self._network = self._build(len(split.catalog)).to(device())
         if self.config.warm_start > 0:
-            self._start_warm(split)
-        if folder is None:
-            with tempfile.TemporaryDirectory() as temporary:
-                self._train(split, pasts, Path(temporary))
-        else:
-            self._train(split, pasts, folder)
+            start_from_spectrum(self._network, split, self.config.warm_start)
+        with kept(folder) as place:
+            self._train(split, pasts, place)
         return self
 
     def _train(self, split: Split, pasts: list[Past], folder: Path) -> None:
@@ -185,18 +174,19 @@ class ActionModel:
             metrics = points.metrics(*self.both(points.pasts, points.items, points.now), config.liked_action)
             return metrics | {"both": metrics["auc"] + metrics["ndcg@10"]}
 
-        training = config.training
-        max_steps = min(training.max_steps, math.ceil(config.epochs * lessons.steps_per_epoch))
-        every = training.eval_steps or math.ceil(max_steps / config.num_evaluations)
-        if not points:
-            training = training.replace(patience=None)
         train(
             self.network,
             lessons,
             ActionStep(
                 config.learns, config.item_weight, config.liked_action, config.adaptive, config.enhancer
             ),
-            training.replace(max_steps=max_steps, eval_steps=every if points else None),
+            in_steps(
+                config.training,
+                config.epochs,
+                lessons.steps_per_epoch,
+                config.num_evaluations,
+                can_evaluate=bool(points),
+            ),
             folder,
             stage="actions",
             evaluate=evaluate if points else None,
@@ -214,15 +204,6 @@ class ActionModel:
             window=config.window,
             names_item=config.names_item,
         )
-
-    def _start_warm(self, split: Split) -> None:
-        network = self.network
-        assert network.items is not None
-        counts = np.bincount(np.concatenate(split.train), minlength=len(split.catalog))
-        vectors = spectral_embeddings(split.train, len(split.catalog), self.config.width)
-        with torch.no_grad():
-            network.items.weight[:-1] = torch.from_numpy(vectors * self.config.warm_start)
-            network.item_bias.copy_(torch.from_numpy(np.log(counts + 0.5)))
 
     # Asking -------------------------------------------------------------------------------------------
 
@@ -247,14 +228,14 @@ class ActionModel:
             moment = None if now is None else int(now[row])
             if moment is None and past.times is not None and len(past.times):
                 moment = int(past.times[-1])
-            items = torch.from_numpy(np.asarray(some, np.int64)).to(_device())
+            items = torch.from_numpy(np.asarray(some, np.int64)).to(device())
             if len(past.items):
-                tokens = interleave([past]).to(_device())
+                tokens = interleave([past]).to(device())
                 memory = remember(network, tokens.items, tokens.times, tokens.actions)
                 states = candidate_states(network, memory, items, moment)
             else:
                 states = network(
-                    interleave([past] * len(some), [one[None] for one in some.astype(np.int64)]).to(_device())
+                    interleave([past] * len(some), [one[None] for one in some.astype(np.int64)]).to(device())
                 )
             found.append(self._liked(network.foretell(states)).cpu().numpy())
         return found
@@ -288,7 +269,7 @@ class ActionModel:
                 recent, [one[None] for one in items[part]], None if now is None else now[part].tolist()
             )
             ends = torch.tensor([2 * len(past.items) + 1 for past in recent]).cumsum(0) - 1
-            states = network(batch.to(_device()))
+            states = network(batch.to(device()))
             liked.append(self._liked(network.foretell(states[ends])).cpu().numpy())
             scores.append(functional.linear(states[ends - 1], head.vectors, head.bias).cpu().numpy())
         return np.concatenate(liked), np.concatenate(scores)
@@ -335,7 +316,7 @@ class ActionModel:
         model._catalog = catalog
         model._network = model._build(len(catalog))
         model._network.load_state_dict(load_file(folder / TENSORS))
-        model._network.to(_device()).eval()
+        model._network.to(device()).eval()
         return model
 
 
@@ -365,8 +346,4 @@ class ActionLessons:
             past, where = self._pasts[one.user], slice(int(one.places[0]), int(one.places[-1]) + 1)
             times = None if past.times is None else past.times[where]
             pasts.append(Past(past.items[where], past.actions[where], times))
-        return action_lesson(pasts, [one.first for one in samples], self._wanted).to(_device())
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return action_lesson(pasts, [one.first for one in samples], self._wanted).to(device())

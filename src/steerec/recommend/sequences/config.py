@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import pydantic
 
 from steerec.config import Config
 from steerec.loop import TrainingConfig
 from steerec.networks.heterogeneous import HeterogeneousConfig
 from steerec.networks.sequence import EncoderConfig, TransformerConfig
+from steerec.recommend.fitting import TRAINING, in_steps
 from steerec.recommend.sequences.losses import FullSoftmax, LossConfig
 from steerec.recommend.sequences.pretraining import PretrainingConfig
 from steerec.recommend.sequences.tasks import (
@@ -61,13 +60,7 @@ class SequenceConfig(Config):
     """Evaluations over the whole training where `training.eval_steps` is None."""
     max_points: pydantic.PositiveInt = 5000
     """Validation points at each evaluation; a random part when there are more."""
-    training: TrainingConfig = TrainingConfig(
-        max_steps=200_000,
-        learning_rate=2e-3,
-        adam_beta2=0.98,
-        warmup_ratio=0.04,
-        lr_scheduler_type="linear",
-    )
+    training: TrainingConfig = TRAINING
     """Optimisation; the weights with the best validation ndcg@10 are kept."""
 
     @pydantic.model_validator(mode="after")
@@ -103,11 +96,9 @@ class SequenceConfig(Config):
 
     def schedule(self, steps_per_epoch: int, can_evaluate: bool) -> TrainingConfig:
         """Return the optimisation settings with epochs turned into steps."""
-        max_steps = min(self.training.max_steps, math.ceil(self.epochs * steps_per_epoch))
-        if not can_evaluate:
-            return self.training.replace(max_steps=max_steps, patience=None, eval_steps=None)
-        every = self.training.eval_steps or math.ceil(max_steps / self.num_evaluations)
-        return self.training.replace(max_steps=max_steps, eval_steps=every)
+        return in_steps(
+            self.training, self.epochs, steps_per_epoch, self.num_evaluations, can_evaluate=can_evaluate
+        )
 
     @property
     def looks_at_moments(self) -> bool:

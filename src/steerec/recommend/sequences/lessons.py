@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from steerec.data.split import Split
 from steerec.loop import StepOutput
 from steerec.networks.sequence import SequenceNetwork
+from steerec.recommend.fitting import device
 from steerec.recommend.sequences.config import SequenceConfig
 from steerec.recommend.sequences.losses import LossConfig, next_item_loss
 from steerec.recommend.sequences.tasks import (
@@ -73,8 +73,3 @@ def learn(loss: LossConfig, popularity: Tensor) -> Callable[[nn.Module, Lesson],
         return StepOutput(lost, float(count), {}, len(given.batch.items))
 
     return step
-
-
-def device() -> torch.device:
-    """Return where sequence models live: a GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

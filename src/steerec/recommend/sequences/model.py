@@ -9,9 +9,7 @@ Legend: S histories, F flat places, D width, N items.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,9 +24,10 @@ from steerec.errors import DataError
 from steerec.loop import train
 from steerec.networks.heterogeneous import HeterogeneousNetwork
 from steerec.networks.sequence import SequenceNetwork
+from steerec.recommend.fitting import device, kept
 from steerec.recommend.recommender import Arrays, Recommender
 from steerec.recommend.sequences.config import SequenceConfig
-from steerec.recommend.sequences.lessons import Lessons, device, learn
+from steerec.recommend.sequences.lessons import Lessons, learn
 from steerec.recommend.sequences.pretraining import PRETRAINED, PretrainingConfig, pretrain
 from steerec.recommend.sequences.refresh import carry_over, newest
 from steerec.recommend.sequences.spectrum import spectral_embeddings
@@ -59,7 +58,7 @@ class SequenceModel(Recommender):
         self.network = self._build(given, torch.from_numpy(_seen(split))).to(device())
         if self.config.warm_start > 0:
             self._start_warm(split)
-        with _kept(folder) as place:
+        with kept(folder) as place:
             if self.config.pretraining is not None:
                 self._pretrain(split, self.config.pretraining, place / "pretraining")
             self._train(split, place, self.config)
@@ -90,7 +89,7 @@ class SequenceModel(Recommender):
             carry_over(old, self.network, earlier, split)
         else:
             self.network.load_state_dict(old.state_dict() | {"seen": self.network.seen})
-        with _kept(folder) as place:
+        with kept(folder) as place:
             self._train(part, place, self.config.refreshing)
         if given is not None:
             self._introduce(_seen(split))
@@ -230,13 +229,3 @@ class SequenceModel(Recommender):
 def _seen(split: Split) -> NDArray[np.bool_]:
     """Return (N,) whether training has an item."""
     return np.asarray(np.bincount(np.concatenate(split.train), minlength=len(split.catalog)) > 0)
-
-
-@contextmanager
-def _kept(folder: Path | None) -> Iterator[Path]:
-    """Yield a folder for logs and checkpoints; one that is gone afterwards where none is given."""
-    if folder is not None:
-        yield folder
-        return
-    with tempfile.TemporaryDirectory() as temporary:
-        yield Path(temporary)

@@ -9,8 +9,6 @@ Legend: B histories, N items, M guesses kept, K list, n items of a sequence.
 
 from __future__ import annotations
 
-import math
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -29,10 +27,10 @@ from steerec.networks.actions import NO_ACTION
 from steerec.networks.attention import Sequences
 from steerec.networks.prompts import PASSED, TAKEN, PromptNetwork
 from steerec.networks.ragged import plan_flat
+from steerec.recommend.fitting import TRAINING, device, in_steps, kept, start_from_spectrum
 from steerec.recommend.recommender import Arrays, Recommender
 from steerec.recommend.sequences.config import SequenceConfig
 from steerec.recommend.sequences.lessons import Lessons, learn
-from steerec.recommend.sequences.spectrum import spectral_embeddings
 from steerec.recommend.sequences.tasks import Lesson, NextItem
 from steerec.recommend.sequences.windows import EpochBatches, cut_windows
 from steerec.recommend.validation import Validation
@@ -59,13 +57,7 @@ class PromptConfig(Config):
     """Passes with prompts; 0: none, pre-training alone."""
     num_evaluations: pydantic.PositiveInt = 4
     """Evaluations during these passes."""
-    training: TrainingConfig = TrainingConfig(
-        max_steps=200_000,
-        learning_rate=5e-4,
-        adam_beta2=0.98,
-        warmup_ratio=0.04,
-        lr_scheduler_type="linear",
-    )
+    training: TrainingConfig = TRAINING.replace(learning_rate=5e-4)
     """Optimisation of these passes; the weights with the best validation ndcg@10 are kept."""
     assumed: Literal["taken", "passed"] = "passed"
     """What is assumed to come of the item that the model says to itself: further items matter to who passes
@@ -89,15 +81,10 @@ class RecGPT(Recommender):
     def _fit(self, split: Split, folder: Path | None) -> None:
         model = self.config.model
         torch.manual_seed(derive_seed(model.training.seed, self.name, "weights"))
-        self.network = self._build().to(_device())
-        assert self.network.items is not None
+        self.network = self._build().to(device())
         if model.warm_start > 0:
-            vectors = spectral_embeddings(split.train, len(split.catalog), model.width)
-            with torch.no_grad():
-                self.network.items.weight[:-1] = torch.from_numpy(vectors * model.warm_start)
-                self.network.item_bias.copy_(torch.from_numpy(self._popularity))
-        with tempfile.TemporaryDirectory() as temporary:
-            place = Path(temporary) if folder is None else folder
+            start_from_spectrum(self.network, split, model.warm_start)
+        with kept(folder) as place:
             plain = Lessons(split, model)
             spans = (model.epochs, plain.steps_per_epoch, model.num_evaluations)
             self._train(split, plain, model.training, spans, place / "pretraining")
@@ -116,14 +103,12 @@ class RecGPT(Recommender):
     ) -> None:
         """Train; spans: passes, steps of a pass, evaluations."""
         validation = Validation.of(split, limit=self.config.model.max_points)
-        max_steps = min(training.max_steps, math.ceil(spans[0] * spans[1]))
-        every = training.eval_steps or math.ceil(max_steps / spans[2])
-        popularity = torch.from_numpy(np.exp(self._popularity) - 0.5).to(_device())
+        popularity = torch.from_numpy(np.exp(self._popularity) - 0.5).to(device())
         train(
             self.network,
             lessons,
             learn(self.config.model.loss, popularity),
-            training.replace(max_steps=max_steps, eval_steps=every if validation else None),
+            in_steps(training, *spans, can_evaluate=bool(validation)),
             folder,
             stage=folder.name,
             evaluate=(lambda _: validation.of_scorer(self._scores_at)) if validation else None,
@@ -151,7 +136,7 @@ class RecGPT(Recommender):
     def _restore(self, state: Arrays, settings: dict[str, Any]) -> None:
         self.network = self._build()
         self.network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
-        self.network.to(_device()).eval()
+        self.network.to(device()).eval()
 
     @torch.no_grad()
     def guesses(self, sequences: Sequence[Ints]) -> list[Ints]:
@@ -171,9 +156,9 @@ class RecGPT(Recommender):
                 known = items[piece[:-1]]  # a copy, piece being an array of places
                 batch = Sequences(
                     torch.from_numpy(known), torch.arange(len(known)), plan_flat([len(known)])
-                ).to(_device())
+                ).to(device())
                 scores = functional.linear(self.network(batch), head.vectors, head.bias)
-                seen = torch.zeros(len(known), len(head.bias), dtype=torch.bool, device=_device())
+                seen = torch.zeros(len(known), len(head.bias), dtype=torch.bool, device=device())
                 seen[:, items[: piece[0]].tolist()] = True
                 for row, item in enumerate(known.tolist()):
                     seen[row:, item] = True
@@ -224,7 +209,7 @@ class RecGPT(Recommender):
                 recent = np.asarray(history, np.int64)[-self.config.model.window :]
                 actions = np.append(np.full(len(recent), NO_ACTION), np.full(len(items), feedback))
                 rows.append(_Row(np.append(recent, items).astype(np.int64), actions.astype(np.int64)))
-            batch = _batch(rows).to(_device())
+            batch = _batch(rows).to(device())
             ends = torch.tensor([len(row.items) for row in rows]).cumsum(0) - 1
             scores = functional.linear(self.network(batch)[ends], head.vectors, head.bias)
             parts.append(scores.cpu().numpy())
@@ -316,8 +301,4 @@ class PromptLessons:
             rows.append(with_prompts(self._items[one.user][one.places], drawn, chosen, config.horizon))
         targets = torch.from_numpy(np.concatenate([row.targets for row in rows if row.targets is not None]))
         places = (targets >= 0).nonzero()[:, 0]
-        return Lesson(_batch(rows), places, targets[places]).to(_device())
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return Lesson(_batch(rows), places, targets[places]).to(device())

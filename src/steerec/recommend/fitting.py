@@ -1,0 +1,80 @@
+"""What networks trained on sequences share: where they live, how long they train, how they start.
+
+Legend: N items, D width.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from steerec.data.split import Split
+from steerec.loop import TrainingConfig
+from steerec.networks.sequence import SequenceNetwork
+from steerec.recommend.sequences.spectrum import spectral_embeddings
+
+TRAINING = TrainingConfig(
+    max_steps=200_000,
+    learning_rate=2e-3,
+    adam_beta2=0.98,
+    warmup_ratio=0.04,
+    lr_scheduler_type="linear",
+)
+"""Optimisation where a configuration says nothing else; searched for SASRec on ml-100k."""
+
+
+def device() -> torch.device:
+    """Return where networks live: a GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def kept(folder: Path | None) -> Iterator[Path]:
+    """Yield a folder for logs and checkpoints; one that is gone afterwards where none is given."""
+    if folder is not None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        yield Path(temporary)
+
+
+def in_steps(
+    training: TrainingConfig, epochs: float, steps_per_epoch: int, num_evaluations: int, *, can_evaluate: bool
+) -> TrainingConfig:
+    """Return optimisation settings with epochs turned into steps; `max_steps` is an upper limit.
+
+    Args:
+        training: the settings; their `eval_steps` go before `num_evaluations`.
+        epochs: passes over the training data.
+        steps_per_epoch: steps of a pass.
+        num_evaluations: over the whole training.
+        can_evaluate: whether there is anything to evaluate on.
+    """
+    max_steps = min(training.max_steps, math.ceil(epochs * steps_per_epoch))
+    if not can_evaluate:
+        return training.replace(max_steps=max_steps, patience=None, eval_steps=None)
+    every = training.eval_steps or math.ceil(max_steps / num_evaluations)
+    return training.replace(max_steps=max_steps, eval_steps=every)
+
+
+def start_from_spectrum(network: SequenceNetwork, split: Split, deviation: float) -> None:
+    """Start item vectors from the spectrum of the training transitions, and biases from the popularity.
+
+    Args:
+        network: with a learned vector per item.
+        split: its training part is used.
+        deviation: standard deviation of the vectors.
+    """
+    assert network.items is not None
+    counts = np.bincount(np.concatenate(split.train), minlength=len(split.catalog))
+    width = network.items.weight.shape[1]
+    with torch.no_grad():
+        vectors = spectral_embeddings(split.train, len(split.catalog), width) * deviation
+        network.items.weight[:-1] = torch.from_numpy(vectors)
+        network.item_bias.copy_(torch.from_numpy(np.log(counts + 0.5)))
