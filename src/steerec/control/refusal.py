@@ -98,33 +98,26 @@ def _too_many(catalog: Catalog, problem: Problem, relaxation: Relaxation) -> str
 
 def _reason(request: Request, catalog: Catalog, problem: Problem, conflict: Conflict) -> str:
     """Say which controls contradict each other, and what rules of the request narrow them."""
-    if any(conflict.quotes):
-        return _reason_as_said(request, catalog, problem, conflict)
-    named = [f'"{state_control(request.controls[place], catalog)}"' for place in conflict.controls]
+    said = any(conflict.quotes)
+    if said:  # in the words of the person who asks; controls that came from no words are in ours
+        named = [
+            f'"{quote}"' if quote is not None else state_control(request.controls[place], catalog)
+            for place, quote in zip(conflict.controls, conflict.quotes, strict=True)
+        ]
+    else:
+        named = [f'"{state_control(request.controls[place], catalog)}"' for place in conflict.controls]
     rules = [_BLOCKED[name] for name in conflict.names if name in _BLOCKED]
     why = f" when {alternatives(rules, 'and')}" if rules else ""
     size = f"{problem.count} {catalog.singular if problem.count == 1 else catalog.noun}"
     if len(named) == 1:
         supply = _supply(conflict.controls[0], catalog, problem)
+        if said:
+            return f"You asked for {named[0]}, and no list of {size} can do that{why}{supply}."
         return f"No list of {size} satisfies {named[0]}{why}{supply}."
     both = "both hold" if len(named) == 2 else "all hold"
+    if said:
+        return f"You asked for {alternatives(named, 'and')}, which cannot {both} in a list of {size}{why}."
     return f"In a list of {size}, {alternatives(named, 'and')} cannot {both}{why}."
-
-
-def _reason_as_said(request: Request, catalog: Catalog, problem: Problem, conflict: Conflict) -> str:
-    """Say the same in the words of the person who asks; controls that came from no words are in ours."""
-    named = [
-        f'"{quote}"' if quote is not None else state_control(request.controls[place], catalog)
-        for place, quote in zip(conflict.controls, conflict.quotes, strict=True)
-    ]
-    rules = [_BLOCKED[name] for name in conflict.names if name in _BLOCKED]
-    why = f" when {alternatives(rules, 'and')}" if rules else ""
-    size = f"{problem.count} {catalog.singular if problem.count == 1 else catalog.noun}"
-    if len(named) == 1:
-        supply = _supply(conflict.controls[0], catalog, problem)
-        return f"You asked for {named[0]}, and no list of {size} can do that{why}{supply}."
-    both = "both hold" if len(named) == 2 else "all hold"
-    return f"You asked for {alternatives(named, 'and')}, which cannot {both} in a list of {size}{why}."
 
 
 def _supply(place: int, catalog: Catalog, problem: Problem) -> str:

@@ -34,14 +34,29 @@ def ranks_by_scores(scores: Scores, points: Sequence[Point], *, masked: bool = T
     Returns:
         Float64 (P,), 1-based, infinity for a target that is in the history.
     """
-    parts = []
+    return ranks_both_ways(scores, points, (masked,))[0]
+
+
+def ranks_both_ways(
+    scores: Scores, points: Sequence[Point], ways: Sequence[bool] = (True, False)
+) -> list[NDArray[np.float64]]:
+    """Return the ranks of `ranks_by_scores`, with and without the history, from scores that are asked once.
+
+    Args:
+        scores: see there.
+        points: P points.
+        ways: whether items of the history leave the ranking, one array (P,) for each.
+    """
+    parts: list[list[NDArray[np.float64]]] = [[np.empty(0)] for _ in ways]
     for start in range(0, len(points), _BATCH):
         batch = points[start : start + _BATCH]
         histories = [point.history for point in batch]
         table = scores(histories, times_of(batch))  # (B, N)
-        mask = history_mask(histories, table.shape[1]) if masked else None
-        parts.append(rank_of_targets(table, np.array([point.target for point in batch]), mask))
-    return np.concatenate(parts) if parts else np.empty(0)
+        targets = np.array([point.target for point in batch])
+        for found, masked in zip(parts, ways, strict=True):
+            mask = history_mask(histories, table.shape[1]) if masked else None
+            found.append(rank_of_targets(table, targets, mask))
+    return [np.concatenate(found) for found in parts]
 
 
 def ranks_by_lists(lists: Sequence[Sequence[int | None]], points: Sequence[Point]) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from steerec.evaluate.control import Case, Words, control_metrics
 from steerec.evaluate.horizon import horizon_recalls
 from steerec.evaluate.interval import mean_interval, paired_difference
 from steerec.evaluate.oracle import violations
-from steerec.evaluate.ranking import ranking_metrics, ranks_by_lists, ranks_by_scores, seed_means
+from steerec.evaluate.ranking import ranking_metrics, ranks_both_ways, ranks_by_lists, seed_means
 from steerec.evaluate.report import Comparison, Facts, Metric, Report, Row, in_order
 from steerec.evaluate.values import ValueTable
 from steerec.llm.language_model import LanguageModel
@@ -130,15 +130,18 @@ class Session:
             self._plainless("teacher+keyword", read, "teacher")
 
     def _conventional(self, name: str, recommenders: Sequence[Recommender]) -> None:
-        ranks = [ranks_by_scores(one.scores, self.points) for one in recommenders]
+        ways = (True, False) if self.config.unmasked else (True,)
+        ranks, *whole = zip(
+            *(ranks_both_ways(one.scores, self.points, ways) for one in recommenders), strict=True
+        )
         answers = None
         if self.cases:
             lists = heedless_lists(recommenders[0], self.cases)
             answers = dict.fromkeys(self.config.words, lists)
         self._add(name, ranks, answers)
-        if self.config.unmasked:
-            whole = [ranks_by_scores(one.scores, self.points, masked=False) for one in recommenders]
-            unmasked = {f"{key}:unmasked": value for key, value in ranking_metrics(whole, self.users).items()}
+        if whole:
+            metrics = ranking_metrics(whole[0], self.users)
+            unmasked = {f"{key}:unmasked": value for key, value in metrics.items()}
             self.rows[-1] = self.rows[-1].replace(metrics=self.rows[-1].metrics | unmasked)
 
         if self.config.horizon is not None:

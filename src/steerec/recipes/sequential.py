@@ -6,7 +6,7 @@ from steerec.evaluate.session import EvaluationConfig
 from steerec.networks.sequence import AttRecConfig, HstuConfig, RecurrentConfig, TransformerConfig
 from steerec.recipes.conventional import floor, sasrec
 from steerec.recipes.paper import Paper
-from steerec.recipes.sequential_content import heterorec, id_text, s3rec
+from steerec.recipes.sequential_content import FLOORS, NO_VALUE, heterorec, id_text, s3rec
 from steerec.recommend.ensemble import EnsembleConfig
 from steerec.recommend.panel import PanelConfig
 from steerec.recommend.sequences.config import SequenceConfig
@@ -14,9 +14,7 @@ from steerec.recommend.sequences.losses import BinaryCrossEntropy, GeneralisedBi
 from steerec.recommend.sequences.tasks import AllActions, MaskedItems, PermutedItems
 from steerec.run_config import DataConfig, RunConfig, SuiteConfig
 
-_NO_VALUE = "no ml-100k leave-last-out full-ranking value is published"
 _WARM = "item vectors start from the spectrum of the training transitions"
-_FLOORS = ("popularity", "item-knn", "floor")
 
 
 def _alone(name: str, model: SequenceConfig, paper: Paper, seeds: tuple[int, ...] = (0,)) -> RunConfig:
@@ -24,7 +22,7 @@ def _alone(name: str, model: SequenceConfig, paper: Paper, seeds: tuple[int, ...
     return RunConfig(
         recipe=name,
         paper=paper,
-        panel=PanelConfig(rows=(*_FLOORS, name), seeds=seeds, models={name: model}, ensemble=None),
+        panel=PanelConfig(rows=(*FLOORS, name), seeds=seeds, models={name: model}, ensemble=None),
         evaluation=EvaluationConfig(num_requests=0, num_valid_requests=0, unmasked=True),
     )
 
@@ -41,7 +39,7 @@ def hstu() -> RunConfig:
             venue="ICML 2024",
             url="https://arxiv.org/abs/2402.17152",
             state="runs",
-            reported=_NO_VALUE,
+            reported=NO_VALUE,
             ours="ml-100k validation NDCG@10 .1371 (.1384 / .1338 / .1391), HR@10 .251; SASRec .1355; "
             "2026-11-29, commit 38c3687, 2 cores x86_64, one thread beside other jobs, 64 s a seed",
             departures=(
@@ -99,7 +97,7 @@ def bert4rec() -> RunConfig:
             venue="CIKM 2019",
             url="https://arxiv.org/abs/1904.06690",
             state="runs",
-            reported=_NO_VALUE,
+            reported=NO_VALUE,
             ours="ml-100k validation NDCG@10 .1333, HR@10 .245, SASRec .1336 and .234; seed 0, docs/LOG.md",
             sources={"epochs": "twice SASRec's: a pass predicts fewer items (Petrov and Macdonald 2022)"},
             departures=(_WARM, "attention has a learned bias per distance"),
@@ -125,7 +123,7 @@ def transformers4rec() -> RunConfig:
             venue="RecSys 2021",
             url="https://dl.acm.org/doi/10.1145/3460231.3474255",
             state="runs",
-            reported=_NO_VALUE,
+            reported=NO_VALUE,
             ours="not measured yet",
             departures=(
                 _WARM,
@@ -148,7 +146,7 @@ def gru4rec() -> RunConfig:
             venue="ICLR 2016",
             url="https://arxiv.org/abs/1511.06939",
             state="runs",
-            reported=_NO_VALUE,
+            reported=NO_VALUE,
             ours="width 64: ml-100k validation NDCG@10 .1185, HR@10 .226; seed 0, docs/LOG.md",
             departures=(_WARM, "full softmax over the catalogue instead of negatives of the batch"),
         ),
@@ -168,7 +166,7 @@ def narm() -> RunConfig:
             venue="CIKM 2017",
             url="https://arxiv.org/abs/1711.04725",
             state="runs",
-            reported=_NO_VALUE,
+            reported=NO_VALUE,
             ours="not measured yet",
             departures=(_WARM, "a bias per item is added to the bilinear scores"),
         ),
@@ -187,7 +185,7 @@ def attrec() -> RunConfig:
             venue="AAAI 2019 workshop",
             url="https://arxiv.org/abs/1808.06414",
             state="runs",
-            reported=_NO_VALUE,
+            reported=NO_VALUE,
             ours="not measured yet",
             departures=(
                 _WARM,
@@ -219,7 +217,7 @@ def pinnerformer() -> RunConfig:
     models = {"sasrec": SequenceConfig(), **config.panel.models}
     return config.replace(
         data=DataConfig(split="temporal"),
-        panel=config.panel.replace(rows=(*_FLOORS, *models), models=models),
+        panel=config.panel.replace(rows=(*FLOORS, *models), models=models),
         evaluation=config.evaluation.replace(horizon=10),
     )
 
@@ -244,7 +242,7 @@ def star() -> RunConfig:
                 "ratings of the history do not weigh, the language model that reorders is not built",
             ),
         ),
-        panel=PanelConfig(rows=(*_FLOORS, "star"), ensemble=None),
+        panel=PanelConfig(rows=(*FLOORS, "star"), ensemble=None),
         evaluation=EvaluationConfig(num_requests=0, num_valid_requests=0, unmasked=True),
     )
 
@@ -275,7 +273,7 @@ def gsasrec() -> RunConfig:
             venue="RecSys 2023",
             url="https://arxiv.org/abs/2308.07192",
             state="runs",
-            reported=_NO_VALUE,
+            reported=NO_VALUE,
             ours="not measured yet",
             departures=(_WARM, "attention has a learned bias per distance"),
         ),
@@ -296,7 +294,7 @@ def ensemble() -> RunConfig:
         ours="not measured yet",
     )
     config = _alone("teacher-ensemble", models["sasrec"], paper)
-    panel = PanelConfig(rows=(*_FLOORS, *models), models=models, ensemble=EnsembleConfig())
+    panel = PanelConfig(rows=(*FLOORS, *models), models=models, ensemble=EnsembleConfig())
     return config.replace(panel=panel)
 
 

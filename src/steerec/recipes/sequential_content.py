@@ -22,9 +22,9 @@ from steerec.recommend.sequences.pretraining import PretrainingConfig
 from steerec.recommend.sequences.text import TextConfig
 from steerec.run_config import RunConfig
 
-_NO_VALUE = "no ml-100k leave-last-out full-ranking value is published"
+NO_VALUE = "no ml-100k leave-last-out full-ranking value is published"
 _WHERE = "leave-last-out validation, seed 0; 2026-11-28, 2 cores x86_64, one thread, beside other jobs"
-_FLOORS = ("popularity", "item-knn", "floor")
+FLOORS = ("popularity", "item-knn", "floor")
 
 
 def _beside(name: str, models: dict[str, SequenceConfig], paper: Paper) -> RunConfig:
@@ -33,7 +33,7 @@ def _beside(name: str, models: dict[str, SequenceConfig], paper: Paper) -> RunCo
     return RunConfig(
         recipe=name,
         paper=paper,
-        panel=PanelConfig(rows=(*_FLOORS, *models), models=models, ensemble=None),
+        panel=PanelConfig(rows=(*FLOORS, *models), models=models, ensemble=None),
         evaluation=EvaluationConfig(num_requests=0, num_valid_requests=0),
     )
 
@@ -51,7 +51,7 @@ def id_text() -> RunConfig:
             venue="SIGIR 2023",
             url="https://arxiv.org/abs/2303.13835",
             state="reproduced",
-            reported=_NO_VALUE,
+            reported=NO_VALUE,
             ours="ml-100k, 252 of 1,682 items hidden: NDCG@10 of warm targets .1559 ids, .1118 text, .1477 "
             "both; HR@10 of cold ones among the hidden (chance .040) .000, .171, .199, among all .000, .021, "
             f".000 (`python -m steerec.recipes.sequential_content`); {_WHERE}",
@@ -89,7 +89,7 @@ def s3rec() -> RunConfig:
             venue="CIKM 2020",
             url="https://arxiv.org/abs/2008.07873",
             state="runs",
-            reported=_NO_VALUE,
+            reported=NO_VALUE,
             ours="ml-100k NDCG@10 from random vectors .1299, the same fine-tuning from scratch .1068 "
             "(12 epochs; more would bring it closer); from the spectrum of the log .1324 and .1336, no gain; "
             f"{_WHERE}",
@@ -124,7 +124,7 @@ def heterorec() -> RunConfig:
             venue="arXiv 2025",
             url="https://arxiv.org/abs/2503.01469",
             state="runs",
-            reported=_NO_VALUE,
+            reported=NO_VALUE,
             ours="ml-100k NDCG@10 .1352, SASRec with the same fields summed .1315, of ids .1336: within one "
             f"standard error, at 4 times the processor time; {_WHERE}",
             sources={"steps": "3, each further one half as heavy: ours, the published details are not known"},
