@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from steerec.networks import full_softmax
 from steerec.networks.full_softmax import full_softmax_loss
+from steerec.networks.repeats import Seen
 
 
 def _inputs(num_predictions: int) -> tuple[torch.Tensor, ...]:
@@ -52,3 +53,26 @@ def test_under_autocast_products_are_bfloat16_and_the_loss_nearly_the_same() -> 
     assert loss.dtype == torch.float32
     assert loss.item() != exact
     assert loss.item() == pytest.approx(exact, rel=2e-2)
+
+
+@pytest.mark.parametrize("chunk", [11, 11 * 3, 2**21])
+def test_what_stood_before_is_scored_apart(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(full_softmax, "CHUNK", chunk)
+    *inputs, _ = _inputs(4)
+    again = torch.tensor(-0.7, requires_grad=True)
+    rows, items = torch.tensor([0, 0, 2, 2, 2, 3]), torch.tensor([1, 4, 1, 4, 10, 3])
+    seen = Seen(rows * 11 + items, 11)
+    targets = torch.tensor([4, 1, 0, 3])
+    (2.0 * full_softmax_loss(*inputs, targets, again, seen)).backward()
+    leaves = [*inputs, again]
+    found = [one.grad for one in leaves]
+    for one in leaves:
+        one.grad = None
+    mask = torch.zeros(4, 11).index_put((rows, items), torch.ones(6))
+    states, vectors, bias = inputs
+    logits = functional.linear(states, vectors, bias) + again * mask
+    (2.0 * functional.cross_entropy(logits, targets, reduction="sum")).backward()
+    for one, other in zip(found, leaves, strict=True):
+        assert one is not None
+        assert other.grad is not None
+        assert torch.allclose(one, other.grad, atol=1e-5)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from steerec.networks.repeats import Seen
 from steerec.networks.sequence import Head
 from steerec.recommend.sequences import losses
 from steerec.recommend.sequences.losses import (
@@ -84,6 +85,23 @@ def test_corrected_sampled_softmax_is_about_the_full_one(power: float) -> None:
     assert next_item_loss(states, targets, head, config, popularity).item() == pytest.approx(full, rel=0.02)
     wrong = next_item_loss(states, targets, head, config.replace(corrected=False), popularity).item()
     assert wrong > 2 * full
+
+
+@pytest.mark.usefixtures("fixed")
+def test_what_was_seen_is_scored_apart_by_hand() -> None:
+    """The first prediction looks back on 0, its target, and on 1; the second on 2, its negative."""
+    head, seen = HEAD._replace(again=torch.tensor(-0.5)), Seen(torch.tensor([0, 1, 5]), 3)
+
+    def of(config: LossConfig) -> float:
+        return next_item_loss(STATES, TARGETS, head, config, torch.ones(3), seen).item()
+
+    scores = SCORES - 0.5 * torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    full = functional.cross_entropy(scores, TARGETS, reduction="sum").item()
+    assert of(FullSoftmax()) == pytest.approx(full)
+    expected = -math.log(sigma(0.5 - -1)) - math.log(sigma(2.5 - 0.5))
+    assert of(BayesianPersonalisedRanking()) == pytest.approx(expected)
+    torch.manual_seed(0)
+    assert of(SampledSoftmax(num_negatives=50_000)) == pytest.approx(full, rel=0.02)
 
 
 def test_negatives_are_all_items_but_the_target_evenly() -> None:

@@ -11,7 +11,7 @@ import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recommender_worlds import SMALL, world_split
+from recommender_worlds import SMALL, hand_split, world_split
 
 from steerec.data.split import Split, make_split
 from steerec.data.synthetic import make_world
@@ -20,7 +20,7 @@ from steerec.metrics.ranking import history_mask, hit_rate, rank_of_targets
 from steerec.networks.sequence import TransformerConfig
 from steerec.recommend.popularity import Popularity
 from steerec.recommend.sequences.config import SequenceConfig
-from steerec.recommend.sequences.model import SequenceModel
+from steerec.recommend.sequences.model import SequenceModel, repeat_odds
 from steerec.recommend.sequences.spectrum import spectral_embeddings
 from steerec.recommend.sequences.windows import EpochBatches, Window, cut_windows, expected_sparsity, thin
 from steerec.recommend.validation import Validation
@@ -127,6 +127,37 @@ def test_learns_the_planted_rule_far_beyond_popularity() -> None:
 
     assert hit(model.scores(histories)) > 0.6
     assert hit(popularity.scores(histories)) < 0.1
+
+
+def test_where_nobody_repeats_the_history_need_not_be_masked() -> None:
+    # A world without repeats, few steps: a network that must unlearn repeats by itself still lists them.
+    split = make_split(make_world(num_users=200, num_items=60, seed=3))
+    points = split.points("test")
+    histories, targets = [point.history for point in points], np.array([point.target for point in points])
+
+    def lost(config: SequenceConfig) -> float:
+        scores = SequenceModel(config).fit(split).scores(histories)
+        masked = rank_of_targets(scores, targets, history_mask(histories, 60))
+        return float((hit_rate(masked, 10) - hit_rate(rank_of_targets(scores, targets), 10)).mean())
+
+    config = SMALL.replace(window=50)
+    assert lost(config) < 0.01
+    assert lost(config.replace(repeats=False)) > 0.05
+
+
+def test_where_people_repeat_the_model_says_so() -> None:
+    sequences = [[user % 5, 5 + user % 3] * 6 for user in range(30)]
+    model = SequenceModel(SMALL).fit(hand_split(sequences, 10))
+    again = model.network.again
+    assert again is not None
+    assert again.item() > repeat_odds([np.array(one) for one in sequences]) > 1.0
+    assert model.scores([[3, 6, 3, 6, 3, 6]])[0].argmax() == 3
+
+
+def test_odds_of_a_repeat_by_hand() -> None:
+    # Seven transitions, two of them to an item that was there before: 2.5 to 5.5.
+    sequences = [np.array([1, 2, 1, 3]), np.array([4, 4, 5, 6, 7]), np.array([8])]
+    assert repeat_odds(sequences) == pytest.approx(np.log(2.5 / 5.5))
 
 
 def test_log_and_best_step_are_written(split: Split, tmp_path: Path) -> None:

@@ -148,15 +148,20 @@ def attend(layer: Layer, heads: Heads, batch: Sequences) -> Tensor:
         scores = query @ key.transpose(-1, -2)  # (S, H, L, L)
         if layer.bias is not None:
             scores = scores + _bias(layer.bias, bucket, batch)
-        return (layer.weigh(scores, _visible(bucket, layer.mask)) @ value).transpose(1, 2)
+        return (layer.weigh(scores, visible(bucket, layer.mask)[:, None]) @ value).transpose(1, 2)
 
     return by_bucket(batch.ragged, of_bucket, [heads.query, heads.key, heads.value])
 
 
-def _visible(bucket: Bucket, mask: Mask) -> Tensor:
-    """Return (S or 1, 1, L or 1, L) bool; what a bucket says of its own goes before the mask."""
+def visible(bucket: Bucket, mask: Mask) -> Tensor:
+    """Return (S or 1, L or 1, L) bool: which token each sees.
+
+    Args:
+        bucket: what it says of its own goes before the mask.
+        mask: of the network.
+    """
     by_itself = mask == "causal" or bucket.visible is not None
-    return (bucket.seen() if by_itself else bucket.valid[:, None, :])[:, None]
+    return bucket.seen() if by_itself else bucket.valid[:, None, :]
 
 
 def _bias(bias: RelativeBias, bucket: Bucket, batch: Sequences) -> Tensor:

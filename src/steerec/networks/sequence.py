@@ -84,6 +84,8 @@ class Head(NamedTuple):
     """(N, D)."""
     bias: Tensor
     """(N,)."""
+    again: Tensor | None = None
+    """What is added to the score of items that the sequence holds already, a scalar; None: nothing."""
 
 
 class AttentionEncoder(nn.Module):
@@ -127,6 +129,7 @@ class SequenceNetwork(nn.Module):
         seen: Tensor | None = None,
         id_dropout: float = 0.0,
         cosine_temperature: float | None = None,
+        repeats: bool = False,
     ) -> None:
         """Prepare the weights.
 
@@ -140,10 +143,12 @@ class SequenceNetwork(nn.Module):
             seen: (N,) bool, with given vectors: items that training sees; None: all.
             id_dropout: share of the items of which a training step knows the given vector only.
             cosine_temperature: compare by cosine over this; None: by inner product.
+            repeats: whether it learns how much an item counts again that the sequence holds.
         """
         super().__init__()
         self.id_dropout = id_dropout
         self.window, self.cosine_temperature = window, cosine_temperature
+        self.mask: Mask = config.mask if isinstance(config, TransformerConfig | HstuConfig) else "causal"
         self.by_distance = isinstance(config, AttRecConfig)
         self.items = nn.Embedding(num_items + 1, width) if learned else None
         self.mask_vector = None if learned else nn.Parameter(torch.zeros(1, width))
@@ -158,6 +163,7 @@ class SequenceNetwork(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = build_encoder(config, width, window)
         self.item_bias = nn.Parameter(torch.zeros(num_items))
+        self.again = nn.Parameter(torch.zeros(())) if repeats else None
         self.apply(_initialise)
 
     def vectors(self) -> Tensor:
@@ -216,7 +222,7 @@ class SequenceNetwork(nn.Module):
             vectors, bias = functional.normalize(vectors, dim=-1), bias * 0.0
         if self.training and self.project_given is not None:
             bias = bias.masked_fill(~self.seen[:-1], -torch.inf)
-        return Head(vectors, bias)
+        return Head(vectors, bias, self.again)
 
 
 def build_encoder(config: EncoderConfig, width: int, window: int) -> nn.Module:

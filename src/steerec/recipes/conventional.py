@@ -27,6 +27,7 @@ def sasrec() -> RunConfig:
                 "full softmax over the catalogue instead of one sampled negative: it is far stronger",
                 "item embeddings start from the spectrum of the training transitions",
                 "attention has a learned bias per distance",
+                "a learned number is added to the score of items that the window holds already",
             ),
         ),
         panel=PanelConfig(seeds=(0, 1, 2)),

@@ -6,15 +6,13 @@ from steerec.evaluate.session import EvaluationConfig
 from steerec.networks.sequence import AttRecConfig, HstuConfig, RecurrentConfig, TransformerConfig
 from steerec.recipes.conventional import floor, sasrec
 from steerec.recipes.paper import Paper
-from steerec.recipes.sequential_content import FLOORS, NO_VALUE, heterorec, id_text, s3rec
+from steerec.recipes.sequential_content import AGAIN, FLOORS, NO_VALUE, WARM, heterorec, id_text, s3rec
 from steerec.recommend.ensemble import EnsembleConfig
 from steerec.recommend.panel import PanelConfig
 from steerec.recommend.sequences.config import SequenceConfig
 from steerec.recommend.sequences.losses import BinaryCrossEntropy, GeneralisedBinaryCrossEntropy
 from steerec.recommend.sequences.tasks import AllActions, MaskedItems, PermutedItems
 from steerec.run_config import DataConfig, RunConfig, SuiteConfig
-
-_WARM = "item vectors start from the spectrum of the training transitions"
 
 
 def _alone(name: str, model: SequenceConfig, paper: Paper, seeds: tuple[int, ...] = (0,)) -> RunConfig:
@@ -43,7 +41,8 @@ def hstu() -> RunConfig:
             ours="ml-100k validation NDCG@10 .1371 (.1384 / .1338 / .1391), HR@10 .251; SASRec .1355; "
             "2026-11-29, commit 38c3687, 2 cores x86_64, one thread beside other jobs, 64 s a seed",
             departures=(
-                _WARM,
+                WARM,
+                AGAIN,
                 "full softmax over the catalogue instead of a sampled one",
                 "the bias of time is that of the item itself, not of the moment the next one is taken: that "
                 "moment is not known when a list is asked for",
@@ -100,7 +99,7 @@ def bert4rec() -> RunConfig:
             reported=NO_VALUE,
             ours="ml-100k validation NDCG@10 .1333, HR@10 .245, SASRec .1336 and .234; seed 0, docs/LOG.md",
             sources={"epochs": "twice SASRec's: a pass predicts fewer items (Petrov and Macdonald 2022)"},
-            departures=(_WARM, "attention has a learned bias per distance"),
+            departures=(WARM, AGAIN, "attention has a learned bias per distance"),
         ),
         seeds=(0, 1, 2),
     )
@@ -126,7 +125,8 @@ def transformers4rec() -> RunConfig:
             reported=NO_VALUE,
             ours="not measured yet",
             departures=(
-                _WARM,
+                WARM,
+                AGAIN,
                 "two streams are one: queries stand behind the items as tokens of their own",
                 "causal and masked items are the recipes sasrec and bert4rec; replaced items are not built",
             ),
@@ -148,7 +148,7 @@ def gru4rec() -> RunConfig:
             state="runs",
             reported=NO_VALUE,
             ours="width 64: ml-100k validation NDCG@10 .1185, HR@10 .226; seed 0, docs/LOG.md",
-            departures=(_WARM, "full softmax over the catalogue instead of negatives of the batch"),
+            departures=(WARM, AGAIN, "full softmax over the catalogue instead of negatives of the batch"),
         ),
         seeds=(0, 1, 2),
     )
@@ -168,7 +168,7 @@ def narm() -> RunConfig:
             state="runs",
             reported=NO_VALUE,
             ours="not measured yet",
-            departures=(_WARM, "a bias per item is added to the bilinear scores"),
+            departures=(WARM, AGAIN, "a bias per item is added to the bilinear scores"),
         ),
     )
 
@@ -188,7 +188,8 @@ def attrec() -> RunConfig:
             reported=NO_VALUE,
             ours="not measured yet",
             departures=(
-                _WARM,
+                WARM,
+                AGAIN,
                 "the long-term taste is the mean of the history, not a free vector per user, which a person "
                 "unknown at training has not",
                 "full softmax of negative distances instead of a hinge on sampled ones",
@@ -211,7 +212,7 @@ def pinnerformer() -> RunConfig:
             state="runs",
             reported="its data is not public",
             ours="not measured yet",
-            departures=(_WARM, "full softmax over the catalogue instead of a corrected sampled one"),
+            departures=(WARM, AGAIN, "full softmax over the catalogue instead of a corrected sampled one"),
         ),
     )
     models = {"sasrec": SequenceConfig(), **config.panel.models}
@@ -253,6 +254,7 @@ def sasrec_original() -> RunConfig:
         encoder=TransformerConfig(bias="none", num_heads=1, dropout=0.2),
         loss=BinaryCrossEntropy(),
         warm_start=0.0,
+        repeats=False,
         epochs=60,
         num_evaluations=15,
         training=SequenceConfig().training.replace(learning_rate=1e-3),
@@ -275,7 +277,7 @@ def gsasrec() -> RunConfig:
             state="runs",
             reported=NO_VALUE,
             ours="not measured yet",
-            departures=(_WARM, "attention has a learned bias per distance"),
+            departures=(WARM, AGAIN, "attention has a learned bias per distance"),
         ),
     )
 

@@ -153,7 +153,9 @@ def recgpt() -> PromptStudy:
             ),
         ),
         models={
-            "without-prompts": PromptConfig(model=SequenceConfig(epochs=passes), personal=False, epochs=0),
+            "without-prompts": PromptConfig(
+                model=SequenceConfig(epochs=passes, repeats=False), personal=False, epochs=0
+            ),
             "recgpt": prompted,
         },
         ways=((10,), (7, 3), (5, 5), (50,), (40, 10), (25, 25)),

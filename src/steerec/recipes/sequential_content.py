@@ -24,6 +24,8 @@ from steerec.run_config import RunConfig
 
 NO_VALUE = "no ml-100k leave-last-out full-ranking value is published"
 _WHERE = "leave-last-out validation, seed 0; 2026-11-28, 2 cores x86_64, one thread, beside other jobs"
+WARM = "item vectors start from the spectrum of the training transitions"
+AGAIN = "a learned number is added to the score of items that the window holds already"
 FLOORS = ("popularity", "item-knn", "floor")
 
 
@@ -61,6 +63,7 @@ def id_text() -> RunConfig:
             },
             departures=(
                 "the text encoder is not trained along: its vectors are projected",
+                AGAIN,
                 "the projection starts from a ridge regression of the spectrum of the log on text",
                 "items that training never saw are no wrong answers there, and take their bias from text",
             ),
@@ -101,6 +104,7 @@ def s3rec() -> RunConfig:
                 "hidden items are judged by full softmax, segments by the batch, not by one negative each",
                 "a segment is read at its places without masks around it",
                 "item vectors of the rows sasrec and s3rec start from the spectrum of the log",
+                AGAIN,
                 "10 epochs of pre-training; the published code takes hundreds",
             ),
         ),
@@ -131,7 +135,8 @@ def heterorec() -> RunConfig:
             departures=(
                 "fields are id, MiniLM vector and genres: ml-100k has no images",
                 "tokens are compared with the next items through the tower of their own field",
-                "item vectors start from the spectrum of the training transitions",
+                WARM,
+                AGAIN,
             ),
         ),
     )

@@ -37,6 +37,9 @@ class SequenceConfig(Config):
     """Compare states and items by cosine over this; None: by inner product."""
     text: TextConfig | None = None
     """Make item vectors of the items' text too, or of it alone; None: of ids alone."""
+    repeats: bool = True
+    """Learn how much an item counts again that the window holds, from how often that happens on; False: it
+    counts as any other, as the originals have it."""
     heterogeneous: HeterogeneousConfig | None = None
     """Read each item as several tokens, id, text and categories, and look several items ahead: HeterRec."""
     pretraining: PretrainingConfig | None = None

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from steerec.data.split import Split
 from steerec.loop import StepOutput
+from steerec.networks.attention import Sequences
+from steerec.networks.repeats import Seen, items_seen
 from steerec.networks.sequence import SequenceNetwork
 from steerec.recommend.fitting import device
 from steerec.recommend.sequences.config import SequenceConfig
@@ -57,6 +59,13 @@ class Lessons:
         return lesson(items, times, self._config.task, self._num_items, rng).to(device())
 
 
+def looked_back_on(network: SequenceNetwork, batch: Sequences, places: Tensor) -> Seen | None:
+    """Return the items that predictions see; None where the network does not score them apart."""
+    if network.again is None:
+        return None
+    return items_seen(batch, places, network.mask, len(network.item_bias))
+
+
 def learn(loss: LossConfig, popularity: Tensor) -> Callable[[nn.Module, Lesson], StepOutput]:
     """Return the step function: the loss summed over all predictions.
 
@@ -68,7 +77,10 @@ def learn(loss: LossConfig, popularity: Tensor) -> Callable[[nn.Module, Lesson],
     def step(network: nn.Module, given: Lesson) -> StepOutput:
         assert isinstance(network, SequenceNetwork)
         states = network(given.batch)[given.places]
-        lost = next_item_loss(states, given.targets, network.head(), loss, popularity)
+        head = network.head()
+        lost = next_item_loss(
+            states, given.targets, head, loss, popularity, looked_back_on(network, given.batch, given.places)
+        )
         count = len(given.targets)
         return StepOutput(lost, float(count), {}, len(given.batch.items))
 

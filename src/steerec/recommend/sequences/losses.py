@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from steerec.config import Config
 from steerec.networks.full_softmax import full_softmax_loss
+from steerec.networks.repeats import Seen
 from steerec.networks.sequence import Head
 
 
@@ -77,7 +78,12 @@ LossConfig = Annotated[
 
 
 def next_item_loss(
-    states: Tensor, targets: Tensor, head: Head, config: LossConfig, popularity: Tensor | None = None
+    states: Tensor,
+    targets: Tensor,
+    head: Head,
+    config: LossConfig,
+    popularity: Tensor | None = None,
+    seen: Seen | None = None,
 ) -> Tensor:
     """Return the summed loss of predictions, a scalar with gradient; negatives come from torch's generator.
 
@@ -87,16 +93,18 @@ def next_item_loss(
         head: what states are compared with.
         config: which loss.
         popularity: (N,) training counts; needed to draw negatives by them.
+        seen: what predictions look back on, where the head scores that apart.
     """
     if isinstance(config, FullSoftmax):
-        return full_softmax_loss(states, head.vectors, head.bias, targets)
+        return full_softmax_loss(states, head.vectors, head.bias, targets, head.again, seen)
     with torch.autocast(states.device.type, enabled=False):
-        states, head = states.float(), Head(head.vectors.float(), head.bias.float())
+        states, head = states.float(), head._replace(vectors=head.vectors.float(), bias=head.bias.float())
         if isinstance(config, SampledSoftmax):
-            return _sampled_softmax(states, targets, head, config, popularity)
-        positive = (states * head.vectors[targets]).sum(dim=1) + head.bias[targets]  # (P,)
+            return _sampled_softmax(states, targets, head, config, popularity, seen)
+        positive = _of_targets(states, targets, head, seen)
         negatives = draw_negatives(targets, len(head.bias), config.num_negatives)  # (P, K)
         negative = torch.einsum("pd,pkd->pk", states, head.vectors[negatives]) + head.bias[negatives]
+        negative = _counted_again(negative, negatives, head, seen)
         return _of_pairs(positive, negative, config, len(head.bias)).sum()
 
 
@@ -128,16 +136,35 @@ def _of_pairs(
     return -beta * functional.logsigmoid(positive) - functional.logsigmoid(-negative).sum(dim=1)
 
 
+def _of_targets(states: Tensor, targets: Tensor, head: Head, seen: Seen | None) -> Tensor:
+    """Return (P,) scores of the targets."""
+    scores = (states * head.vectors[targets]).sum(dim=1) + head.bias[targets]
+    return _counted_again(scores[:, None], targets[:, None], head, seen)[:, 0]
+
+
+def _counted_again(scores: Tensor, items: Tensor, head: Head, seen: Seen | None) -> Tensor:
+    """Return scores (P, K) of items (P, K), those looked back on scored apart."""
+    if head.again is None or seen is None:
+        return scores
+    return scores + head.again * seen.holds(items)
+
+
 def _sampled_softmax(
-    states: Tensor, targets: Tensor, head: Head, config: SampledSoftmax, popularity: Tensor | None
+    states: Tensor,
+    targets: Tensor,
+    head: Head,
+    config: SampledSoftmax,
+    popularity: Tensor | None,
+    seen: Seen | None,
 ) -> Tensor:
     num_items = len(head.bias)
     counts = torch.ones(num_items, device=states.device) if popularity is None else popularity + 1.0
     chance = counts**config.popularity_power
     chance = chance / chance.sum()  # (N,)
     negatives = torch.multinomial(chance, config.num_negatives, replacement=True)  # (K,)
-    positive = (states * head.vectors[targets]).sum(dim=1) + head.bias[targets]  # (P,)
+    positive = _of_targets(states, targets, head, seen)
     negative = states @ head.vectors[negatives].T + head.bias[negatives]  # (P, K)
+    negative = _counted_again(negative, negatives.expand(len(states), -1), head, seen)
     if config.corrected:
         expected = (config.num_negatives * chance).log()
         negative = negative - expected[negatives]

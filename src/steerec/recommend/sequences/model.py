@@ -32,9 +32,7 @@ from steerec.recommend.sequences.pretraining import PRETRAINED, PretrainingConfi
 from steerec.recommend.sequences.refresh import carry_over, newest
 from steerec.recommend.sequences.spectrum import spectral_embeddings
 from steerec.recommend.sequences.steps_ahead import learn_ahead
-from steerec.recommend.sequences.tasks import (
-    question,
-)
+from steerec.recommend.sequences.tasks import question
 from steerec.recommend.sequences.text import Given, fit_to, given_vectors
 from steerec.recommend.validation import Validation
 from steerec.seeding import derive_seed
@@ -58,6 +56,8 @@ class SequenceModel(Recommender):
         self.network = self._build(given, torch.from_numpy(_seen(split))).to(device())
         if self.config.warm_start > 0:
             self._start_warm(split)
+        if self.network.again is not None:
+            nn.init.constant_(self.network.again, repeat_odds(split.train))
         with kept(folder) as place:
             if self.config.pretraining is not None:
                 self._pretrain(split, self.config.pretraining, place / "pretraining")
@@ -139,6 +139,7 @@ class SequenceModel(Recommender):
             "seen": seen,
             "id_dropout": 0.0 if config.text is None else config.text.id_dropout,
             "cosine_temperature": config.cosine_temperature,
+            "repeats": config.repeats,
         }
         if config.heterogeneous is None:
             return SequenceNetwork(**settings)
@@ -185,6 +186,10 @@ class SequenceModel(Recommender):
             part = slice(start, start + _SCORE_BATCH)
             states = self.states(histories[part], None if times is None else times[part])
             scores = functional.linear(states, head.vectors, head.bias)
+            if head.again is not None:
+                recent = [history[-self.config.window :] for history in histories[part]]
+                rows = np.repeat(np.arange(len(recent)), [len(one) for one in recent])
+                scores[rows, np.concatenate(recent)] += head.again  # once, however often an item is there
             parts.append(scores.float().cpu().numpy())
         return np.concatenate(parts)
 
@@ -224,6 +229,13 @@ class SequenceModel(Recommender):
         self.network = self._build(given, None)
         self.network.load_state_dict(tensors)
         self.network.to(device()).eval()
+
+
+def repeat_odds(sequences: Sequence[NDArray[np.int64]]) -> float:
+    """Return the logarithm of the odds that an item was in its sequence before, half a case added to each."""
+    transitions = sum(max(0, len(one) - 1) for one in sequences)
+    repeats = sum(len(one) - len(np.unique(one)) for one in sequences)
+    return float(np.log((repeats + 0.5) / (transitions - repeats + 0.5)))
 
 
 def _seen(split: Split) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from steerec.loop import StepOutput
 from steerec.networks.heterogeneous import HeterogeneousNetwork
+from steerec.recommend.sequences.lessons import looked_back_on
 from steerec.recommend.sequences.losses import LossConfig, next_item_loss
 from steerec.recommend.sequences.tasks import Lesson
 
@@ -54,7 +55,8 @@ def learn_ahead(loss: LossConfig, popularity: Tensor) -> Callable[[nn.Module, Le
             places, targets = ahead(lesson, number)
             weight = config.step_decay**number
             said = network.look_ahead(states[places], number)
-            total = total + weight * next_item_loss(said, targets, head, loss, popularity)
+            seen = looked_back_on(network, batch, places)
+            total = total + weight * next_item_loss(said, targets, head, loss, popularity, seen)
             chosen = asked[places]
             places, targets = places[chosen], targets[chosen]
             # As if all places had been asked, and one token each.
