@@ -351,7 +351,7 @@ def hstu_amazon() -> RunConfig:
 def _for_amazon(model: SequenceConfig) -> SequenceConfig:
     """Return a sequence model with larger batches, a lower rate and more epochs."""
     training = model.training.replace(learning_rate=1e-3)
-    epochs = 30 * model.epochs / SequenceConfig().epochs
+    epochs = 20 * model.epochs / SequenceConfig().epochs
     return model.replace(batch_size=256, epochs=epochs, num_evaluations=6, training=training)
 
 
