@@ -383,9 +383,8 @@ def _stage(folder: Path, name: str, module: str, inputs: dict[str, Any], build: 
         logger.info("%s: %s", name, _DOES[name])
         build(out)
 
-    result = run_stage(
-        folder / name, module=module, inputs=inputs, build=announced, together=name in ("sft", "align")
-    )
+    together = name in ("recommend", "sft", "align")
+    result = run_stage(folder / name, module=module, inputs=inputs, build=announced, together=together)
     how = f"reused (took {clock(result.seconds)})" if result.skipped else f"done in {clock(result.seconds)}"
     logger.info("%s: %s", name, how)
     return result

@@ -15,6 +15,7 @@ from steerec.config import Config, fingerprint
 from steerec.data.catalog import Catalog
 from steerec.data.split import Split
 from steerec.errors import ConfigError, DataError, did_you_mean
+from steerec.processes import agreed, alone, is_first, wait
 from steerec.progress import clock
 from steerec.recommend.calibration import reliability
 from steerec.recommend.ensemble import Ensemble, EnsembleConfig
@@ -82,6 +83,9 @@ class Panel:
 def fit_panel(split: Split, config: PanelConfig, folder: Path, shelf: Path | None = None) -> None:
     """Fit every row and choose the teacher on validation; what is already saved in `folder` is kept.
 
+    Several processes share the steps of sequence models with `gradient_accumulation_steps`; the first one
+    does the rest while the others wait.
+
     Args:
         split: the split; fitted on its training part, chosen on its validation part.
         config: which recommenders.
@@ -99,6 +103,21 @@ def fit_panel(split: Split, config: PanelConfig, folder: Path, shelf: Path | Non
             "interactions. A teacher cannot be chosen; bring longer histories or take another split."
         )
     fitted, seconds = _fit_rows(split, config, folder, shelf)
+    if is_first():
+        with alone():
+            _choose_teacher(split, config, folder, fitted, seconds, validation)
+    wait()
+
+
+def _choose_teacher(
+    split: Split,
+    config: PanelConfig,
+    folder: Path,
+    fitted: dict[str, list[str]],
+    seconds: dict[str, float],
+    validation: Validation,
+) -> None:
+    """Judge the first seed of each row and the ensemble of them; writes `panel.json`."""
     candidates = {names[0]: load_recommender(folder / names[0], split.catalog) for names in fitted.values()}
     scored = {name: validation.of_scorer(one.scores) for name, one in candidates.items()}
     if config.ensemble is not None and len(candidates) > 1:
@@ -127,13 +146,13 @@ def _reliability(teacher: Recommender, split: Split) -> list[dict[str, Any]]:
 def _fit_rows(
     split: Split, config: PanelConfig, folder: Path, shelf: Path | None
 ) -> tuple[dict[str, list[str]], dict[str, float]]:
+    """Return the folders of each row's recommenders, and their seconds, by row."""
     fitted: dict[str, list[str]] = {}
     seconds: dict[str, float] = {}
     for name in config.rows:
-        fitted[name] = []
-        for seed in config.seeds if name in config.models else config.seeds[:1]:
-            place = f"{name}-{seed}" if name in config.models else name
-            fitted[name].append(place)
+        seeds = config.seeds if name in config.models else config.seeds[:1]
+        fitted[name] = [f"{name}-{seed}" if name in config.models else name for seed in seeds]
+        for place, seed in zip(fitted[name], seeds, strict=True):
             _fit_one(_build(name, config, seed), split, folder / place, shelf)
         seconds[name] = sum(read_json(folder / place / DONE)["seconds"] for place in fitted[name])
         logger.info("%s: fitted in %s", name, clock(seconds[name]))
@@ -142,18 +161,31 @@ def _fit_rows(
 
 def _fit_one(recommender: Recommender, split: Split, folder: Path, shelf: Path | None) -> None:
     """Fit a recommender, or take it from the shelf; `done.json` is written last."""
-    if (folder / DONE).is_file():
-        return
-    start = time.monotonic()
     module = type(recommender).__module__
     key = fingerprint([module, source_sha256(module), recommender.config, split.hash])
-    if shelf is not None and (shelf / key / DONE).is_file():
-        link_tree(shelf / key, folder)
+    known = shelf is not None and (shelf / key / DONE).is_file()
+    start = time.monotonic()
+    if agreed((folder / DONE).is_file()):
         return
-    recommender.fit(split, folder / "training").save_pretrained(folder)
-    write_json(folder / DONE, {"seconds": time.monotonic() - start})
-    if shelf is not None:
-        link_tree(folder, shelf / key)
+    if agreed(known):
+        if is_first() and shelf is not None:
+            link_tree(shelf / key, folder)
+    elif isinstance(recommender, SequenceModel) and recommender.config.is_shared:
+        recommender.fit(split, folder / "training")
+        if is_first():
+            _keep(recommender, folder, time.monotonic() - start, None if shelf is None else shelf / key)
+    elif is_first():
+        with alone():
+            recommender.fit(split, folder / "training")
+        _keep(recommender, folder, time.monotonic() - start, None if shelf is None else shelf / key)
+    wait()
+
+
+def _keep(recommender: Recommender, folder: Path, seconds: float, on_shelf: Path | None) -> None:
+    recommender.save_pretrained(folder)
+    write_json(folder / DONE, {"seconds": seconds})
+    if on_shelf is not None:
+        link_tree(folder, on_shelf)
 
 
 def _build(name: str, config: PanelConfig, seed: int) -> Recommender:

@@ -71,8 +71,7 @@ class SequenceConfig(Config):
         heads = getattr(self.encoder, "num_heads", 1)
         if self.width % heads:
             raise ValueError(f"width {self.width} must be a multiple of num_heads {heads}")
-        if self.training.gradient_accumulation_steps != 1:
-            raise ValueError("batches fit in memory: use batch_size, not gradient_accumulation_steps")
+        self._check_sharing()
         both_sides = getattr(self.encoder, "mask", "causal") == "bidirectional"
         if isinstance(self.task, MaskedItems | PermutedItems) != both_sides:
             raise ValueError(
@@ -89,6 +88,21 @@ class SequenceConfig(Config):
                 f'"{self.task.kind}": take a transformer or HSTU with mask "causal"'
             )
         return self
+
+    def _check_sharing(self) -> None:
+        parts = self.training.gradient_accumulation_steps
+        if self.is_shared and self.batch_size < 2 * parts:
+            raise ValueError(
+                f"batch_size {self.batch_size} must be at least twice gradient_accumulation_steps {parts}: "
+                "each part of a step needs windows"
+            )
+        if self.is_shared and self.pretraining is not None:
+            raise ValueError("pretraining is not shared: leave gradient_accumulation_steps at 1")
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes can share a step."""
+        return self.training.gradient_accumulation_steps > 1
 
     @property
     def refreshing(self) -> SequenceConfig:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from steerec.data.split import Split
+from steerec.errors import DataError
 from steerec.loop import StepOutput
 from steerec.networks.attention import Sequences
 from steerec.networks.repeats import Seen, items_seen
@@ -26,7 +27,10 @@ from steerec.seeding import numpy_rng
 
 
 class Lessons:
-    """`(step, micro) -> Lesson`, a pure function of the step: windows of an epoch laid out for the task."""
+    """`(step, micro) -> Lesson`, a pure function of the step: windows of an epoch laid out for the task.
+
+    The windows of a step are dealt to its `gradient_accumulation_steps` parts: processes can share it.
+    """
 
     def __init__(self, split: Split, config: SequenceConfig) -> None:
         """Prepare the windows.
@@ -34,6 +38,9 @@ class Lessons:
         Args:
             split: its training part is used.
             config: window, task, seed.
+
+        Raises:
+            DataError: there are fewer sequences to learn from than parts of a step.
         """
         self._config, self._items, self._num_items = config, split.train, len(split.catalog)
         self._times = None
@@ -46,12 +53,19 @@ class Lessons:
             seed=config.training.seed,
             alpha=config.stochastic_length,
         )
+        self._parts = config.training.gradient_accumulation_steps
+        usable = sum(len(items) > 1 for items in split.train)
+        if usable < self._parts:
+            raise DataError(
+                f"{usable} users have two training items or more, and a step has {self._parts} parts. Lower "
+                "gradient_accumulation_steps."
+            )
         self.steps_per_epoch = self._windows.steps_per_epoch
 
     def __call__(self, step: int, micro: int = 0) -> Lesson:
         """Return the lesson of a step."""
         rng = numpy_rng(self._config.training.seed, "lesson", step, micro)
-        windows = self._windows(step, micro)
+        windows = self._windows(step)[micro :: self._parts]
         times = None
         if self._times is not None and rng.random() >= self._config.timeless_share:
             times = [self._times[one.user][one.places] for one in windows]
