@@ -33,6 +33,14 @@ def test_standardise() -> None:
     assert result.tolist() == [[-1.0, 1.0], [0.0, 0.0]]
 
 
+def test_standardise_leaves_items_apart() -> None:
+    scores = np.array([[1.0, 3.0, -16.0], [2.0, 4.0, 4.0]])
+    apart = np.array([[False, False, True], [True, True, True]])
+    result = standardise(scores, apart)
+    assert result[0].tolist() == [-1.0, 1.0, -18.0]
+    assert np.allclose(result[1], standardise(scores[1:])[0])  # everything apart: over everything
+
+
 def test_cosine_by_hand() -> None:
     # Users {0,1}, {0,1,2}, {1,2}: n = 2, 3, 2; together 01: 2, 02: 1, 12: 2.
     matrix = cosine_neighbours(SEQUENCES, 3, num_neighbours=2, shrinkage=1.0).toarray()

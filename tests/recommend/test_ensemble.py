@@ -7,6 +7,7 @@ import pytest
 from scipy.special import log_softmax
 
 from steerec.data.split import Split
+from steerec.metrics.ranking import history_mask
 from steerec.recommend.ease import EASE
 from steerec.recommend.ensemble import Ensemble, EnsembleConfig, weight_grid
 from steerec.recommend.floor import Floor
@@ -27,8 +28,9 @@ def test_choice_is_the_best_of_the_grid(split: Split, normalise: str) -> None:
     members = [ItemKNN().fit(split), EASE().fit(split)]
     ensemble = Ensemble(EnsembleConfig(normalise=normalise, parts=3), members).fit(split)
     validation = Validation.of(split)
+    apart = history_mask(validation.histories, len(split.catalog))
     first, second = (
-        standardise(s) if normalise == "standardise" else log_softmax(s.astype(np.float64), axis=1)
+        standardise(s, apart) if normalise == "standardise" else log_softmax(s.astype(np.float64), axis=1)
         for s in (member.scores(validation.histories) for member in members)
     )
     values = {w: validation.metrics(w * first + (1 - w) * second)["ndcg@10"] for w in (0, 1 / 3, 2 / 3, 1)}

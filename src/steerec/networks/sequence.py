@@ -130,6 +130,7 @@ class SequenceNetwork(nn.Module):
         id_dropout: float = 0.0,
         cosine_temperature: float | None = None,
         repeats: bool = False,
+        detects: bool = False,
     ) -> None:
         """Prepare the weights.
 
@@ -144,6 +145,7 @@ class SequenceNetwork(nn.Module):
             id_dropout: share of the items of which a training step knows the given vector only.
             cosine_temperature: compare by cosine over this; None: by inner product.
             repeats: whether it learns how much an item counts again that the sequence holds.
+            detects: whether it also tells, by `detect`, if an item was put there by a guess.
         """
         super().__init__()
         self.id_dropout = id_dropout
@@ -164,6 +166,7 @@ class SequenceNetwork(nn.Module):
         self.encoder = build_encoder(config, width, window)
         self.item_bias = nn.Parameter(torch.zeros(num_items))
         self.again = nn.Parameter(torch.zeros(())) if repeats else None
+        self.detect = nn.Linear(width, 1) if detects else None
         self.apply(_initialise)
 
     def vectors(self) -> Tensor:

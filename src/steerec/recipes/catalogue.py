@@ -44,6 +44,7 @@ RECIPES = {
     "hstu-stochastic": "steerec.recipes.sequential:hstu_stochastic_length",
     "bert4rec": "steerec.recipes.sequential:bert4rec",
     "transformers4rec": "steerec.recipes.sequential:transformers4rec",
+    "transformers4rec-replaced": "steerec.recipes.sequential:transformers4rec_replaced",
     "gru4rec": "steerec.recipes.sequential:gru4rec",
     "narm": "steerec.recipes.sequential:narm",
     "attrec": "steerec.recipes.sequential:attrec",

@@ -11,7 +11,7 @@ from steerec.recommend.ensemble import EnsembleConfig
 from steerec.recommend.panel import PanelConfig
 from steerec.recommend.sequences.config import SequenceConfig
 from steerec.recommend.sequences.losses import BinaryCrossEntropy, GeneralisedBinaryCrossEntropy
-from steerec.recommend.sequences.tasks import AllActions, MaskedItems, PermutedItems
+from steerec.recommend.sequences.tasks import AllActions, MaskedItems, PermutedItems, ReplacedItems
 from steerec.run_config import DataConfig, RunConfig, SuiteConfig
 
 
@@ -128,10 +128,20 @@ def transformers4rec() -> RunConfig:
                 WARM,
                 AGAIN,
                 "two streams are one: queries stand behind the items as tokens of their own",
-                "causal and masked items are the recipes sasrec and bert4rec; replaced items are not built",
+                "other objectives: recipes sasrec, bert4rec and transformers4rec-replaced",
             ),
         ),
     )
+
+
+def transformers4rec_replaced() -> RunConfig:
+    """Transformers4Rec's replaced items: ELECTRA's objective beside that of BERT4Rec."""
+    model = SequenceConfig(
+        encoder=TransformerConfig(mask="bidirectional"), task=ReplacedItems(), epochs=24, num_evaluations=12
+    )
+    departures = (WARM, AGAIN, "the network that guesses and the one that finds guesses are one")
+    paper = transformers4rec().paper.replace(departures=departures)
+    return _alone("transformers4rec-replaced", model, paper)
 
 
 def gru4rec() -> RunConfig:
@@ -284,8 +294,12 @@ def gsasrec() -> RunConfig:
 
 def ensemble() -> RunConfig:
     """The teachers of the table added up, weights chosen on validation."""
-    members = {"sasrec": sasrec(), "hstu": hstu(), "bert4rec": bert4rec()}
-    models = {name: config.panel.models[name] for name, config in members.items()}
+    return _together(sasrec(), hstu(), bert4rec())
+
+
+def _together(*members: RunConfig) -> RunConfig:
+    """Return a run of the models of several runs and the floors, and of the best ensemble of them."""
+    models = {one.recipe: one.panel.models[one.recipe] for one in members}
     paper = Paper(
         systems=(),
         title="Ensemble Methods in Machine Learning",
@@ -295,7 +309,7 @@ def ensemble() -> RunConfig:
         reported="no system is claimed: a weighted sum of standardised scores",
         ours="not measured yet",
     )
-    config = _alone("teacher-ensemble", models["sasrec"], paper)
+    config = _alone("teacher-ensemble", SequenceConfig(), paper)
     panel = PanelConfig(rows=(*FLOORS, *models), models=models, ensemble=EnsembleConfig())
     return config.replace(panel=panel)
 
@@ -312,6 +326,7 @@ def all_sequential() -> SuiteConfig:
         "attrec": attrec(),
         "star": star(),
         "transformers4rec": transformers4rec(),
+        "transformers4rec-replaced": transformers4rec_replaced(),
         "pinnerformer": pinnerformer(),
         "sasrec-original": sasrec_original(),
         "gsasrec": gsasrec(),
@@ -363,6 +378,7 @@ def all_sequential_amazon() -> SuiteConfig:
         config = known[name]
         models = {row: _for_amazon(model) for row, model in config.panel.models.items()}
         members[name] = config.replace(panel=config.panel.replace(models=models, seeds=(0,)))
+    members["teacher-ensemble"] = _together(sasrec_amazon(), hstu_amazon())
     return SuiteConfig(suite="all-sequential-amazon", members={k: _in_suite(v) for k, v in members.items()})
 
 

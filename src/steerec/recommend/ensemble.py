@@ -17,6 +17,7 @@ from scipy.special import log_softmax
 
 from steerec.config import Config
 from steerec.data.split import Split
+from steerec.metrics.ranking import history_mask
 from steerec.recommend.profile import standardise
 from steerec.recommend.recommender import Arrays, Recommender
 from steerec.recommend.validation import Validation
@@ -30,7 +31,8 @@ class EnsembleConfig(Config):
     members: tuple[str, ...] = ("floor", "sequence")
     """Names in `RECOMMENDERS`, fitted with their defaults; unused where fitted members are given."""
     normalise: Literal["standardise", "log_softmax"] = "standardise"
-    """What makes a user's scores comparable: mean 0 and deviation 1, or log-probabilities."""
+    """What makes a user's scores comparable: mean 0 and deviation 1 over what is new to the user, or
+    log-probabilities."""
     parts: pydantic.PositiveInt = 5
     """The grid: all weights that are multiples of 1/parts and sum to 1."""
     max_points: pydantic.PositiveInt = 5000
@@ -102,7 +104,8 @@ class Ensemble(Recommender):
     ) -> NDArray[np.float32]:
         scores = member.scores(histories, times)  # (B, N)
         if self.config.normalise == "standardise":
-            return standardise(scores)
+            # Members score what someone has seen on scales of their own, far from everything else.
+            return standardise(scores, history_mask(histories, scores.shape[1]))
         return np.asarray(log_softmax(scores, axis=1), dtype=np.float32)
 
     def _scores(self, histories: list[NDArray[np.int64]]) -> NDArray[np.float32]:

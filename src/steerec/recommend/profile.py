@@ -6,6 +6,7 @@ Legend: `B` histories, `L` items of a history, `N` items.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -47,9 +48,18 @@ def recency_profile(histories: Sequence[NDArray[np.integer]], num_items: int, de
     )
 
 
-def standardise(scores: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return scores (B, N) with mean 0 and standard deviation 1 in each row; constant rows become 0."""
-    centred = scores - scores.mean(axis=1, keepdims=True)
-    spread = centred.std(axis=1, keepdims=True)
+def standardise(scores: NDArray[np.floating], apart: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+    """Return scores with mean 0 and standard deviation 1 in each row; constant rows become 0.
+
+    Args:
+        scores: (B, N).
+        apart: (B, N) bool, items that do not count for mean and deviation; None: all do. A row where none
+            would is measured over all of its items.
+    """
+    counted: Any = True
+    if apart is not None:
+        counted = ~apart | apart.all(axis=1, keepdims=True)
+    centred = scores - scores.mean(axis=1, keepdims=True, where=counted)
+    spread = np.sqrt(np.square(centred).mean(axis=1, keepdims=True, where=counted))
     scaled: NDArray[np.float32] = (centred / np.where(spread > 0, spread, 1)).astype(np.float32)
     return scaled

@@ -9,7 +9,7 @@ Legend: S histories, F flat places, D width, N items.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from steerec.data.split import Split
 from steerec.errors import DataError
-from steerec.loop import train
+from steerec.loop import StepOutput, train
 from steerec.networks.heterogeneous import HeterogeneousNetwork
 from steerec.networks.sequence import SequenceNetwork
 from steerec.recommend.fitting import device, kept
@@ -30,9 +30,10 @@ from steerec.recommend.sequences.config import SequenceConfig
 from steerec.recommend.sequences.lessons import Lessons, learn
 from steerec.recommend.sequences.pretraining import PRETRAINED, PretrainingConfig, pretrain
 from steerec.recommend.sequences.refresh import carry_over, newest
+from steerec.recommend.sequences.replaced import learn_replaced
 from steerec.recommend.sequences.spectrum import spectral_embeddings
 from steerec.recommend.sequences.steps_ahead import learn_ahead
-from steerec.recommend.sequences.tasks import question
+from steerec.recommend.sequences.tasks import Lesson, ReplacedItems, question
 from steerec.recommend.sequences.text import Given, fit_to, given_vectors
 from steerec.recommend.validation import Validation
 from steerec.seeding import derive_seed
@@ -99,7 +100,6 @@ class SequenceModel(Recommender):
 
     def _train(self, split: Split, folder: Path, config: SequenceConfig) -> None:
         lessons = Lessons(split, config)
-        step = learn if config.heterogeneous is None else learn_ahead
         validation = Validation.of(split, limit=config.max_points)
 
         def evaluate(_: nn.Module) -> dict[str, float]:
@@ -108,13 +108,19 @@ class SequenceModel(Recommender):
         train(
             self.network,
             lessons,
-            step(config.loss, torch.from_numpy(np.exp(self._popularity) - 0.5).to(device())),
+            self._step(config),
             config.schedule(lessons.steps_per_epoch, bool(validation)),
             folder,
             stage=self.name,
             evaluate=evaluate if validation else None,
             select="ndcg@10" if validation else None,
         )
+
+    def _step(self, config: SequenceConfig) -> Callable[[nn.Module, Lesson], StepOutput]:
+        popularity = torch.from_numpy(np.exp(self._popularity) - 0.5).to(device())
+        if isinstance(config.task, ReplacedItems):
+            return learn_replaced(config.loss, popularity, config.task.weight)
+        return (learn if config.heterogeneous is None else learn_ahead)(config.loss, popularity)
 
     def _pretrain(self, split: Split, pretraining: PretrainingConfig, folder: Path) -> None:
         config = self.config
@@ -140,6 +146,7 @@ class SequenceModel(Recommender):
             "id_dropout": 0.0 if config.text is None else config.text.id_dropout,
             "cosine_temperature": config.cosine_temperature,
             "repeats": config.repeats,
+            "detects": isinstance(config.task, ReplacedItems),
         }
         if config.heterogeneous is None:
             return SequenceNetwork(**settings)

@@ -43,6 +43,18 @@ class MaskedItems(Config):
     """Share of the windows of which only the last item is hidden."""
 
 
+class ReplacedItems(MaskedItems):
+    """Hidden items are guessed, guesses put in their place, and then found again (Clark et al. 2020).
+
+    ELECTRA's objective (arXiv 2003.10555) with one network as generator and discriminator, as
+    Transformers4Rec (de Souza Pereira Moreira et al. 2021) offers it.
+    """
+
+    kind: Literal["replaced"] = "replaced"  # type: ignore[assignment]
+    weight: pydantic.PositiveFloat = 1.0
+    """Of finding a replaced item, against guessing a hidden one."""
+
+
 class PermutedItems(Config):
     """Items are guessed in a random order, each from those before it in that order.
 
@@ -66,7 +78,7 @@ class AllActions(Config):
 
 
 TaskConfig = Annotated[
-    NextItem | MaskedItems | PermutedItems | AllActions, pydantic.Field(discriminator="kind")
+    NextItem | MaskedItems | ReplacedItems | PermutedItems | AllActions, pydantic.Field(discriminator="kind")
 ]
 
 
@@ -235,5 +247,6 @@ _ROWS: dict[str, Callable[[Ints, Ints | None, Any, int, np.random.Generator], _R
     "next_item": _next_item,
     "all_actions": _all_actions,
     "masked": _masked,
+    "replaced": _masked,
     "permuted": _permuted,
 }
