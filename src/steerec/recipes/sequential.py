@@ -6,7 +6,16 @@ from steerec.evaluate.session import EvaluationConfig
 from steerec.networks.sequence import AttRecConfig, HstuConfig, RecurrentConfig, TransformerConfig
 from steerec.recipes.conventional import floor, sasrec
 from steerec.recipes.paper import Paper
-from steerec.recipes.sequential_content import AGAIN, FLOORS, NO_VALUE, WARM, heterorec, id_text, s3rec
+from steerec.recipes.sequential_content import (
+    AGAIN,
+    FLOORS,
+    NO_VALUE,
+    WARM,
+    beside_floors,
+    heterorec,
+    id_text,
+    s3rec,
+)
 from steerec.recommend.ensemble import EnsembleConfig
 from steerec.recommend.panel import PanelConfig
 from steerec.recommend.sequences.config import SequenceConfig
@@ -17,12 +26,7 @@ from steerec.run_config import DataConfig, RunConfig, SuiteConfig
 
 def _alone(name: str, model: SequenceConfig, paper: Paper, seeds: tuple[int, ...] = (0,)) -> RunConfig:
     """Return a run of one sequence model beside the floors."""
-    return RunConfig(
-        recipe=name,
-        paper=paper,
-        panel=PanelConfig(rows=(*FLOORS, name), seeds=seeds, models={name: model}, ensemble=None),
-        evaluation=EvaluationConfig(num_requests=0, num_valid_requests=0, unmasked=True),
-    )
+    return beside_floors(name, {name: model}, paper, seeds)
 
 
 def hstu() -> RunConfig:
@@ -226,9 +230,9 @@ def pinnerformer() -> RunConfig:
         ),
     )
     models = {"sasrec": SequenceConfig(), **config.panel.models}
+    config = beside_floors("pinnerformer", models, config.paper)
     return config.replace(
         data=DataConfig(split="temporal"),
-        panel=config.panel.replace(rows=(*FLOORS, *models), models=models),
         evaluation=config.evaluation.replace(horizon=10),
     )
 
@@ -309,9 +313,8 @@ def _together(*members: RunConfig) -> RunConfig:
         reported="no system is claimed: a weighted sum of standardised scores",
         ours="not measured yet",
     )
-    config = _alone("teacher-ensemble", SequenceConfig(), paper)
-    panel = PanelConfig(rows=(*FLOORS, *models), models=models, ensemble=EnsembleConfig())
-    return config.replace(panel=panel)
+    config = beside_floors("teacher-ensemble", models, paper)
+    return config.replace(panel=config.panel.replace(ensemble=EnsembleConfig()))
 
 
 def all_sequential() -> SuiteConfig:

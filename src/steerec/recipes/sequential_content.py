@@ -29,22 +29,27 @@ AGAIN = "a learned number is added to the score of items that the window holds a
 FLOORS = ("popularity", "item-knn", "floor")
 
 
-def _beside(name: str, models: dict[str, SequenceConfig], paper: Paper) -> RunConfig:
-    """Return a run of sequence models, SASRec of the same settings first, beside the floors."""
-    models = {"sasrec": SequenceConfig(), **models}
+def beside_floors(
+    name: str, models: dict[str, SequenceConfig], paper: Paper, seeds: tuple[int, ...] = (0,)
+) -> RunConfig:
+    """Return a run of sequence models beside the floors."""
     return RunConfig(
         recipe=name,
         paper=paper,
-        panel=PanelConfig(rows=(*FLOORS, *models), models=models, ensemble=None),
-        evaluation=EvaluationConfig(num_requests=0, num_valid_requests=0),
+        panel=PanelConfig(rows=(*FLOORS, *models), seeds=seeds, models=models, ensemble=None),
+        evaluation=EvaluationConfig(num_requests=0, num_valid_requests=0, unmasked=True),
     )
 
 
 def id_text() -> RunConfig:
     """Ids against text: the same network over learned vectors, over text vectors, and over both."""
-    return _beside(
+    return beside_floors(
         "id-text",
-        {"id-text": SequenceConfig(text=TextConfig()), "text": SequenceConfig(text=TextConfig(ids=False))},
+        {
+            "sasrec": SequenceConfig(),
+            "id-text": SequenceConfig(text=TextConfig()),
+            "text": SequenceConfig(text=TextConfig(ids=False)),
+        },
         Paper(
             systems=("D17",),
             title="Where to Go Next for Recommender Systems? ID- vs. Modality-based Recommender Models "
@@ -77,9 +82,10 @@ def s3rec() -> RunConfig:
     Both ways to start: from the spectrum of the log, and from random vectors as published.
     """
     pretrained = SequenceConfig(pretraining=PretrainingConfig())
-    return _beside(
+    return beside_floors(
         "s3rec",
         {
+            "sasrec": SequenceConfig(),
             "s3rec": pretrained,
             "sasrec-random": SequenceConfig(warm_start=0.0),
             "s3rec-random": pretrained.replace(warm_start=0.0),
@@ -114,9 +120,10 @@ def s3rec() -> RunConfig:
 def heterorec() -> RunConfig:
     """HeterRec: items as tokens of their fields, several steps ahead; beside SASRec with summed fields."""
     text = TextConfig(categories=True)
-    return _beside(
+    return beside_floors(
         "heterorec",
         {
+            "sasrec": SequenceConfig(),
             "sasrec-fields": SequenceConfig(text=text),
             "heterorec": SequenceConfig(text=text, heterogeneous=HeterogeneousConfig()),
         },
