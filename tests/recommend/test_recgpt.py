@@ -27,7 +27,7 @@ from steerec.recommend.validation import Validation
 
 TINY = PromptConfig(
     model=SMALL.replace(
-        repeats=False, training=TrainingConfig(max_steps=60, learning_rate=1e-2, eval_steps=30)
+        repeats=None, training=TrainingConfig(max_steps=60, learning_rate=1e-2, eval_steps=30)
     ),
     num_prompts=2,
     horizon=3,
@@ -183,5 +183,5 @@ def test_bidirectional_networks_are_refused() -> None:
     masked = SMALL.replace(encoder=TransformerConfig(mask="bidirectional"), task=MaskedItems())
     with pytest.raises(pydantic.ValidationError, match="prompts need causal attention"):
         PromptConfig(model=masked)
-    with pytest.raises(pydantic.ValidationError, match="prompts need repeats=False"):
+    with pytest.raises(pydantic.ValidationError, match="prompts need repeats=None"):
         PromptConfig(model=SMALL)

@@ -142,7 +142,7 @@ def test_where_nobody_repeats_the_history_need_not_be_masked() -> None:
 
     config = SMALL.replace(window=50)
     assert lost(config) < 0.01
-    assert lost(config.replace(repeats=False)) > 0.05
+    assert lost(config.replace(repeats=None)) > 0.05
 
 
 def test_where_people_repeat_the_model_says_so() -> None:
@@ -152,6 +152,17 @@ def test_where_people_repeat_the_model_says_so() -> None:
     assert again is not None
     assert again.item() > repeat_odds([np.array(one) for one in sequences]) > 1.0
     assert model.scores([[3, 6, 3, 6, 3, 6]])[0].argmax() == 3
+
+
+def test_counted_repeats_change_the_scores_of_the_window_alone(split: Split) -> None:
+    plain, counted = (
+        SequenceModel(SMALL.replace(repeats=repeats)).fit(split) for repeats in (None, "counted")
+    )
+    difference = counted.scores([[5, 9, 5]]) - plain.scores([[5, 9, 5]])
+    again = repeat_odds(split.train)
+    assert again < -4  # nobody repeats there
+    assert difference[0, [5, 9]] == pytest.approx(counted.scale * again, abs=1e-3)
+    assert np.abs(np.delete(difference[0], [5, 9])).max() < 1e-6
 
 
 def test_odds_of_a_repeat_by_hand() -> None:

@@ -10,12 +10,15 @@ about.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from steerec.networks.attention import Mask, Sequences, visible
+
+Repeats = Literal["learned", "counted"]
+"""Whether training moves the number, or only scoring knows it."""
 
 
 class Seen(NamedTuple):

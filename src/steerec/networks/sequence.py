@@ -16,6 +16,7 @@ from steerec.config import Config
 from steerec.networks.attention import Layer, Mask, RelativeBias, Sequences
 from steerec.networks.hstu import HstuLayer
 from steerec.networks.recurrent import AttRecEncoder, GruEncoder, NarmEncoder
+from steerec.networks.repeats import Repeats
 from steerec.networks.transformer import TransformerLayer
 
 Bias = Literal["none", "distance", "distance_and_time"]
@@ -129,7 +130,7 @@ class SequenceNetwork(nn.Module):
         seen: Tensor | None = None,
         id_dropout: float = 0.0,
         cosine_temperature: float | None = None,
-        repeats: bool = False,
+        repeats: Repeats | None = None,
         detects: bool = False,
     ) -> None:
         """Prepare the weights.
@@ -144,7 +145,7 @@ class SequenceNetwork(nn.Module):
             seen: (N,) bool, with given vectors: items that training sees; None: all.
             id_dropout: share of the items of which a training step knows the given vector only.
             cosine_temperature: compare by cosine over this; None: by inner product.
-            repeats: whether it learns how much an item counts again that the sequence holds.
+            repeats: whether it has a number for items that the sequence holds, and learns it; None: none.
             detects: whether it also tells, by `detect`, if an item was put there by a guess.
         """
         super().__init__()
@@ -165,7 +166,9 @@ class SequenceNetwork(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = build_encoder(config, width, window)
         self.item_bias = nn.Parameter(torch.zeros(num_items))
-        self.again = nn.Parameter(torch.zeros(())) if repeats else None
+        self.again = None
+        if repeats is not None:
+            self.again = nn.Parameter(torch.zeros(()), requires_grad=repeats == "learned")
         self.detect = nn.Linear(width, 1) if detects else None
         self.apply(_initialise)
 

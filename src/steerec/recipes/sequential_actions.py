@@ -154,7 +154,7 @@ def recgpt() -> PromptStudy:
         ),
         models={
             "without-prompts": PromptConfig(
-                model=SequenceConfig(epochs=passes, repeats=False), personal=False, epochs=0
+                model=SequenceConfig(epochs=passes, repeats=None), personal=False, epochs=0
             ),
             "recgpt": prompted,
         },

@@ -7,6 +7,7 @@ import pydantic
 from steerec.config import Config
 from steerec.loop import TrainingConfig
 from steerec.networks.heterogeneous import HeterogeneousConfig
+from steerec.networks.repeats import Repeats
 from steerec.networks.sequence import EncoderConfig, TransformerConfig
 from steerec.recommend.fitting import TRAINING, in_steps
 from steerec.recommend.sequences.losses import FullSoftmax, LossConfig
@@ -37,9 +38,9 @@ class SequenceConfig(Config):
     """Compare states and items by cosine over this; None: by inner product."""
     text: TextConfig | None = None
     """Make item vectors of the items' text too, or of it alone; None: of ids alone."""
-    repeats: bool = True
-    """Learn how much an item counts again that the window holds, from how often that happens on; False: it
-    counts as any other, as the originals have it."""
+    repeats: Repeats | None = "learned"
+    """Score apart what the window holds already. "learned": by a number that starts from how often people
+    take an item again; "counted": by that, once it is trained; None: as any other, as the originals do."""
     heterogeneous: HeterogeneousConfig | None = None
     """Read each item as several tokens, id, text and categories, and look several items ahead: HeterRec."""
     pretraining: PretrainingConfig | None = None

@@ -74,8 +74,8 @@ class Lessons:
 
 
 def looked_back_on(network: SequenceNetwork, batch: Sequences, places: Tensor) -> Seen | None:
-    """Return the items that predictions see; None where the network does not score them apart."""
-    if network.again is None:
+    """Return the items that predictions see; None where training does not score them apart."""
+    if network.again is None or not network.again.requires_grad:
         return None
     return items_seen(batch, places, network.mask, len(network.item_bias))
 

@@ -43,7 +43,7 @@ _BATCH = 256
 class PromptConfig(Config):
     """Settings of RecGPT."""
 
-    model: SequenceConfig = SequenceConfig(repeats=False)
+    model: SequenceConfig = SequenceConfig(repeats=None)
     """The sequence model and its pre-training on the next item."""
     personal: bool = True
     """Whether tokens carry the user."""
@@ -67,8 +67,8 @@ class PromptConfig(Config):
     def _check(self) -> PromptConfig:
         if not isinstance(self.model.task, NextItem) or getattr(self.model.encoder, "mask", "") != "causal":
             raise ValueError('prompts need causal attention and the task "next_item"')
-        if self.model.repeats:
-            raise ValueError("prompts need repeats=False: a guess that was said may still be taken")
+        if self.model.repeats is not None:
+            raise ValueError("prompts need repeats=None: a guess that was said may still be taken")
         return self
 
 
