@@ -55,15 +55,15 @@ RECIPES = {
     "id-text": "steerec.recipes.sequential_content:id_text",
     "s3rec": "steerec.recipes.sequential_content:s3rec",
     "heterorec": "steerec.recipes.sequential_content:heterorec",
-    "sasrec-amazon": "steerec.recipes.sequential:sasrec_amazon",
-    "hstu-amazon": "steerec.recipes.sequential:hstu_amazon",
-    "teacher-ensemble": "steerec.recipes.sequential:ensemble",
+    "sasrec-amazon": "steerec.recipes.sequential_suites:sasrec_amazon",
+    "hstu-amazon": "steerec.recipes.sequential_suites:hstu_amazon",
+    "teacher-ensemble": "steerec.recipes.sequential_suites:ensemble",
     "reader": "steerec.recipes.reading:reader",
 }
 
 SUITES = {
-    "all-sequential": "steerec.recipes.sequential:all_sequential",
-    "all-sequential-amazon": "steerec.recipes.sequential:all_sequential_amazon",
+    "all-sequential": "steerec.recipes.sequential_suites:all_sequential",
+    "all-sequential-amazon": "steerec.recipes.sequential_suites:all_sequential_amazon",
 }
 STUDIES = {
     "hstu-tasks": "steerec.recipes.sequential_actions:hstu_tasks",
