@@ -244,9 +244,9 @@ def pinnerformer() -> RunConfig:
             url="https://arxiv.org/abs/2205.04507",
             state="runs",
             reported="its data is not public",
-            ours="temporal split, validation: recall@10 of the next ten .093 [.058, .133], the next-item loss "
-            ".094 [.060, .134], NDCG@10 of the next item .116 and .123: its check is not shown; seed 0, commit "
-            "bd1085b. Leave-last-out: " + _measured(".1231 [.106, .140]", ".226", ".1354", 150),
+            ours="temporal split, validation: recall@10 of the next ten .093 [.058, .133], the next-item "
+            "loss .094 [.060, .134], NDCG@10 of the next item .116 and .123: its check is not shown; seed 0, "
+            "commit bd1085b. Leave-last-out: " + _measured(".1231 [.106, .140]", ".226", ".1354", 150),
             departures=(WARM, AGAIN, "full softmax over the catalogue instead of a corrected sampled one"),
         ),
     )
