@@ -18,6 +18,19 @@ from steerec.recipes.document import papers_markdown
 from steerec.run import evaluate, run
 from steerec.serve.engine import Recommender
 
+# Each does what another recipe does, with other settings: `make test-slow` runs them too.
+_ALIKE = (
+    "ablation-item-rewards",
+    "ablation-list-rewards",
+    "ablation-next-items",
+    "controllable-tiny-titles-grpo",
+    "reclm-gen",
+    "study-everything",
+    "study-flan-without-exclusion",
+    "study-lima-random",
+    "study-self-instruct-seeds",
+)
+_END_TO_END = [pytest.param(name, marks=pytest.mark.slow) if name in _ALIKE else name for name in RECIPES]
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -46,7 +59,11 @@ def test_an_unknown_recipe_gets_a_suggestion() -> None:
         load_recipe("controlable-tiny")
 
 
-@pytest.mark.parametrize("name", RECIPES)
+def test_what_is_left_to_the_slow_tests_is_a_recipe() -> None:
+    assert set(_ALIKE) <= set(RECIPES)
+
+
+@pytest.mark.parametrize("name", _END_TO_END)
 def test_it_runs_end_to_end_and_a_second_run_reuses_everything(name: str, tmp_path: Path) -> None:
     config = toy(load_recipe(name))
     report = run(config, tmp_path)
