@@ -239,25 +239,24 @@ def attrec() -> RunConfig:
 
 def pinnerformer() -> RunConfig:
     """The dense all-action loss against the next-item loss, by what they see of the next ten items."""
-    config = _alone(
-        "pinnerformer",
-        SequenceConfig(task=AllActions(), epochs=24, num_evaluations=12),
-        Paper(
-            systems=("D05",),
-            title="PinnerFormer: Sequence Modeling for User Representation at Pinterest",
-            authors="Pancha, Zhai, Leskovec, Rosenberg",
-            venue="KDD 2022",
-            url="https://arxiv.org/abs/2205.04507",
-            state="runs",
-            reported="its data is not public",
-            ours="temporal split, validation: recall@10 of the next ten .093 [.058, .133], the next-item "
-            "loss .094 [.060, .134], NDCG@10 of the next item .116 and .123: its check is not shown; seed 0, "
-            "commit bd1085b. Leave-last-out: " + _measured(".1231 [.106, .140]", ".226", ".1354", 150),
-            departures=(WARM, AGAIN, "full softmax over the catalogue instead of a corrected sampled one"),
-        ),
+    paper = Paper(
+        systems=("D05",),
+        title="PinnerFormer: Sequence Modeling for User Representation at Pinterest",
+        authors="Pancha, Zhai, Leskovec, Rosenberg",
+        venue="KDD 2022",
+        url="https://arxiv.org/abs/2205.04507",
+        state="runs",
+        reported="its data is not public",
+        ours="temporal split, validation: recall@10 of the next ten .093 [.058, .133], the next-item "
+        "loss .094 [.060, .134], NDCG@10 of the next item .116 and .123: its check is not shown; seed 0, "
+        "commit bd1085b. Leave-last-out: " + _measured(".1231 [.106, .140]", ".226", ".1354", 150),
+        departures=(WARM, AGAIN, "full softmax over the catalogue instead of a corrected sampled one"),
     )
-    models = {"sasrec": SequenceConfig(), **config.panel.models}
-    config = beside_floors("pinnerformer", models, config.paper)
+    models = {
+        "sasrec": SequenceConfig(),
+        "pinnerformer": SequenceConfig(task=AllActions(), epochs=24, num_evaluations=12),
+    }
+    config = beside_floors("pinnerformer", models, paper)
     return config.replace(
         data=DataConfig(split="temporal"),
         evaluation=config.evaluation.replace(horizon=10),

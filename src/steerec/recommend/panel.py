@@ -161,31 +161,28 @@ def _fit_rows(
 
 def _fit_one(recommender: Recommender, split: Split, folder: Path, shelf: Path | None) -> None:
     """Fit a recommender, or take it from the shelf; `done.json` is written last."""
-    module = type(recommender).__module__
-    key = fingerprint([module, source_sha256(module), recommender.config, split.hash])
-    known = shelf is not None and (shelf / key / DONE).is_file()
-    start = time.monotonic()
     if agreed((folder / DONE).is_file()):
         return
-    if agreed(known):
-        if is_first() and shelf is not None:
-            link_tree(shelf / key, folder)
-    elif isinstance(recommender, SequenceModel) and recommender.config.is_shared:
+    start = time.monotonic()
+    module = type(recommender).__module__
+    key = fingerprint([module, source_sha256(module), recommender.config, split.hash])
+    on_shelf = None if shelf is None else shelf / key
+    if agreed(on_shelf is not None and (on_shelf / DONE).is_file()):
+        if is_first() and on_shelf is not None:
+            link_tree(on_shelf, folder)
+        wait()
+        return
+    if isinstance(recommender, SequenceModel) and recommender.config.is_shared:
         recommender.fit(split, folder / "training")
-        if is_first():
-            _keep(recommender, folder, time.monotonic() - start, None if shelf is None else shelf / key)
     elif is_first():
         with alone():
             recommender.fit(split, folder / "training")
-        _keep(recommender, folder, time.monotonic() - start, None if shelf is None else shelf / key)
+    if is_first():
+        recommender.save_pretrained(folder)
+        write_json(folder / DONE, {"seconds": time.monotonic() - start})
+        if on_shelf is not None:
+            link_tree(folder, on_shelf)
     wait()
-
-
-def _keep(recommender: Recommender, folder: Path, seconds: float, on_shelf: Path | None) -> None:
-    recommender.save_pretrained(folder)
-    write_json(folder / DONE, {"seconds": seconds})
-    if on_shelf is not None:
-        link_tree(folder, on_shelf)
 
 
 def _build(name: str, config: PanelConfig, seed: int) -> Recommender:
