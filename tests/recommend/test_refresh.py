@@ -15,7 +15,7 @@ from steerec.data.catalog import Catalog
 from steerec.data.split import Split
 from steerec.errors import DataError
 from steerec.recommend.popularity import Popularity
-from steerec.recommend.sequences.model import SequenceModel
+from steerec.recommend.sequences.model import SequenceModel, repeat_odds
 from steerec.recommend.sequences.refresh import newest
 from steerec.recommend.validation import Validation
 from steerec.recommend.versions import Versions
@@ -89,6 +89,16 @@ def test_going_on_is_better_than_standing_still_and_starts_where_it_was() -> Non
     stale = validation.of_scorer(model.scores)["ndcg@10"]
     model.fit_partial(split)
     assert validation.of_scorer(model.scores)["ndcg@10"] > stale
+
+
+def test_counted_repeats_are_counted_anew() -> None:
+    nobody, everybody = [[0, 1, 2, 3], [3, 4, 5, 6]], [[0, 1, 0, 1], [3, 4, 3, 4]]
+    model = SequenceModel(SMALL.replace(repeats="counted")).fit(hand_split(nobody, 8))
+    later = hand_split(everybody, 8)
+    model.fit_partial(later)
+    assert model.network.again is not None
+    assert model.network.again.item() == pytest.approx(repeat_odds(later.train))
+    assert repeat_odds(later.train) > 0 > repeat_odds(hand_split(nobody, 8).train)
 
 
 @pytest.mark.parametrize("name", ["popularity", "floor", "item-knn"])

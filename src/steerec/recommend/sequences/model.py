@@ -57,8 +57,7 @@ class SequenceModel(Recommender):
         self.network = self._build(given, torch.from_numpy(_seen(split))).to(device())
         if self.config.warm_start > 0:
             self._start_warm(split)
-        if self.network.again is not None:
-            nn.init.constant_(self.network.again, repeat_odds(split.train))
+        self._count_repeats(split)
         with kept(folder) as place:
             if self.config.pretraining is not None:
                 self._pretrain(split, self.config.pretraining, place / "pretraining")
@@ -90,6 +89,8 @@ class SequenceModel(Recommender):
             carry_over(old, self.network, earlier, split)
         else:
             self.network.load_state_dict(old.state_dict() | {"seen": self.network.seen})
+        if self.config.repeats == "counted":
+            self._count_repeats(split)
         with kept(folder) as place:
             self._train(part, place, self.config.refreshing)
         if given is not None:
@@ -128,6 +129,10 @@ class SequenceModel(Recommender):
         pretrain(
             self.network, split, pretraining, config.loss, folder, batch_size=config.batch_size, seed=seed
         )
+
+    def _count_repeats(self, split: Split) -> None:
+        if self.network.again is not None:
+            nn.init.constant_(self.network.again, repeat_odds(split.train))
 
     def _given(self, split: Split) -> Given | None:
         """Return what the catalogue says of items, where the network reads that."""
