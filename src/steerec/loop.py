@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import pydantic
 import torch
@@ -25,10 +26,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from steerec.artifacts import atomic_path, read_json, write_json
-from steerec.config import Config
+from steerec.config import Config, fingerprint
 from steerec.errors import ConfigError
 from steerec.hardware import has_bf16
-from steerec.optimisers import OptimiserName, build_optimiser
+from steerec.optimisers import OptimiserName, Schedule, build_optimiser, rate_factor
 from steerec.processes import place, wait
 from steerec.progress import Bar, clock, progress
 from steerec.seeding import derive_seed
@@ -36,7 +37,6 @@ from steerec.seeding import derive_seed
 logger = logging.getLogger("steerec")
 
 Batch = TypeVar("Batch")
-Schedule = Literal["constant", "linear", "cosine", "quadratic"]
 
 
 class TrainingConfig(Config):
@@ -158,6 +158,15 @@ def train(
     return run.finish(state)
 
 
+def seconds_spent(folder: Path) -> float:
+    """Return the seconds of training that a folder's checkpoint holds; 0 where there is none."""
+    saved = folder / _CHECKPOINT / _STATE
+    return float(read_json(saved)["seconds"]) if saved.is_file() else 0.0
+
+
+_CHECKPOINT, _STATE = "checkpoint", "state.json"
+
+
 class _Run:
     """State of one call of `train`: optimiser, log and checkpoints."""
 
@@ -186,7 +195,7 @@ class _Run:
         )
         self.device = next(iter(self.trained.values())).device
         self.log = folder / "metrics.jsonl"
-        self.tokens, self.clock_start = 0, time.monotonic()
+        self.tokens, self.clock_start, self.spent = 0, time.monotonic(), 0.0
         self.rank, self.processes = place()
         if self.processes > config.gradient_accumulation_steps:
             raise ConfigError(
@@ -199,6 +208,11 @@ class _Run:
             logger.info("%s: this processor has no bfloat16 arithmetic, so float32 is used", stage)
         folder.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, those before a resumption included."""
+        return self.spent + time.monotonic() - self.clock_start
+
     def optimise(
         self,
         step: int,
@@ -207,7 +221,9 @@ class _Run:
         bar: Bar,
     ) -> None:
         config = self.config
-        rate = config.learning_rate * schedule(config, step)
+        rate = config.learning_rate * rate_factor(
+            config.lr_scheduler_type, step, max_steps=config.max_steps, warmup_ratio=config.warmup_ratio
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
@@ -305,11 +321,16 @@ class _Run:
     def save(self, state: _State) -> None:
         if self.rank > 0:
             return
-        with atomic_path(self.folder / "checkpoint") as part:
+        with atomic_path(self.folder / _CHECKPOINT) as part:
             part.mkdir()
             _save_tensors(part / "model.safetensors", dict(self.trained))
             _save_tensors(part / "optimizer.safetensors", self._optimizer_tensors())
-            write_json(part / "state.json", {**state._asdict(), "log_bytes": _size(self.log)})
+            rest = {
+                "log_bytes": self.log.stat().st_size if self.log.is_file() else 0,
+                "seconds": self.seconds,
+                "settings": fingerprint(self.config),
+            }
+            write_json(part / _STATE, {**state._asdict(), **rest})
 
     def _optimizer_tensors(self) -> dict[str, Tensor]:
         return {
@@ -319,22 +340,26 @@ class _Run:
         }
 
     def resume(self) -> _State:
-        folder = self.folder / "checkpoint"
+        folder = self.folder / _CHECKPOINT
         wait()
-        if not (folder / "state.json").is_file():
+        if not (folder / _STATE).is_file():
             if self.rank == 0:
                 self.log.unlink(missing_ok=True)
             return _State(0, 0, None, 0)
-        saved = read_json(folder / "state.json")
+        saved = read_json(folder / _STATE)
+        if saved.pop("settings") != fingerprint(self.config):
+            raise ConfigError(
+                f"{self.stage}: {folder} is of a training with other settings and cannot be gone on from. "
+                "Give another folder, or delete that one."
+            )
         _copy_tensors(self.trained, load_file(folder / "model.safetensors"))
         for name, value in load_file(folder / "optimizer.safetensors").items():
             parameter, key = name.rsplit("|", 1)
             self.optimizer.state[self.trained[parameter]][key] = value
         # Lines written after the checkpoint are written again by the resumed run.
-        log_bytes = saved.pop("log_bytes")
+        log_bytes, self.spent = saved.pop("log_bytes"), saved.pop("seconds")
         if self.rank == 0:
-            with self.log.open("r+b") as file:
-                file.truncate(log_bytes)
+            os.truncate(self.log, log_bytes)
         logger.info("%s: resuming at step %d", self.stage, saved["step"])
         return _State(**saved)
 
@@ -348,10 +373,10 @@ class _Run:
         wait()
         if self.rank == 0:
             best.unlink(missing_ok=True)
-            shutil.rmtree(self.folder / "checkpoint", ignore_errors=True)
+            shutil.rmtree(self.folder / _CHECKPOINT, ignore_errors=True)
         self.model.eval()
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.is_file() else []
-        logger.info("%s: %d steps in %s", self.stage, state.step, clock(time.monotonic() - self.clock_start))
+        logger.info("%s: %d steps in %s", self.stage, state.step, clock(self.seconds))
         best_step = state.best_step if self.select else state.step
         return TrainingResult(state.step, best_step, state.best_metric, [json.loads(line) for line in lines])
 
@@ -359,21 +384,6 @@ class _Run:
 def _add(total: dict[str, float], values: dict[str, float]) -> None:
     for name, value in values.items():
         total[name] = total.get(name, 0.0) + value
-
-
-def schedule(config: TrainingConfig, step: int) -> float:
-    """Return the factor on the learning rate at a step (0-based), in [0, 1]."""
-    warmup = round(config.warmup_ratio * config.max_steps)
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    share = (step - warmup) / max(config.max_steps - warmup, 1)
-    if config.lr_scheduler_type == "linear":
-        return 1.0 - share
-    if config.lr_scheduler_type == "quadratic":
-        return (1.0 - share) ** 2
-    if config.lr_scheduler_type == "cosine":
-        return 0.5 * (1.0 + math.cos(math.pi * share))
-    return 1.0
 
 
 def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -385,7 +395,3 @@ def _copy_tensors(targets: dict[str, nn.Parameter], values: dict[str, Tensor]) -
     with torch.no_grad():
         for name, parameter in targets.items():
             parameter.copy_(values[name])
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0

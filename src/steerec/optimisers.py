@@ -1,7 +1,8 @@
-"""Optimisers: AdamW, and AdamW with one second moment per row of an embedding table."""
+"""Optimisers: AdamW, and AdamW with one second moment per row of an embedding table; learning rates."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 OptimiserName = Literal["adamw", "rowwise_adamw"]
+Schedule = Literal["constant", "linear", "cosine", "quadratic"]
 
 
 def build_optimiser(
@@ -94,3 +96,25 @@ class RowwiseAdamW(torch.optim.Optimizer):
         scale = (state["exp_avg_sq"] / (1.0 - second**steps)).sqrt_().add_(group["eps"])
         parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
         parameter.sub_(group["lr"] / (1.0 - first**steps) * state["exp_avg"] / scale)
+
+
+def rate_factor(kind: Schedule, step: int, *, max_steps: int, warmup_ratio: float) -> float:
+    """Return the factor on the learning rate at a step, in [0, 1].
+
+    Args:
+        kind: how it falls to 0 after the warm-up; quadratic is the square of linear.
+        step: counted from 0.
+        max_steps: steps of the whole training.
+        warmup_ratio: share of them in which the rate rises linearly from 0.
+    """
+    warmup = round(warmup_ratio * max_steps)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    share = (step - warmup) / max(max_steps - warmup, 1)
+    if kind == "linear":
+        return 1.0 - share
+    if kind == "quadratic":
+        return (1.0 - share) ** 2
+    if kind == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * share))
+    return 1.0

@@ -10,7 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from steerec.loop import StepOutput, TrainingConfig, TrainingResult, schedule, train
+from steerec.errors import ConfigError
+from steerec.loop import StepOutput, TrainingConfig, TrainingResult, seconds_spent, train
+from steerec.optimisers import Schedule, rate_factor
 from steerec.seeding import torch_generator
 
 
@@ -171,13 +173,27 @@ def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path: Path) -> None:
 
 
 def test_the_schedule_rises_and_falls() -> None:
-    config = _config(max_steps=10, warmup_ratio=0.2, lr_scheduler_type="linear")
+    def factor(kind: Schedule, step: int) -> float:
+        return rate_factor(kind, step, max_steps=10, warmup_ratio=0.2)
+
     # 2 warm-up steps: 1/3, 2/3; then 8 steps falling from 1 by eighths.
-    assert [round(schedule(config, s), 4) for s in (0, 1, 2, 3, 9)] == [0.3333, 0.6667, 1.0, 0.875, 0.125]
-    cosine = config.replace(lr_scheduler_type="cosine")
-    assert schedule(cosine, 6) == pytest.approx(0.5)  # half-way down
-    assert schedule(config.replace(lr_scheduler_type="quadratic"), 6) == pytest.approx(0.25)
-    assert schedule(config.replace(lr_scheduler_type="constant"), 9) == 1.0
+    assert [round(factor("linear", s), 4) for s in (0, 1, 2, 3, 9)] == [0.3333, 0.6667, 1.0, 0.875, 0.125]
+    assert factor("cosine", 6) == pytest.approx(0.5)  # half-way down
+    assert factor("quadratic", 6) == pytest.approx(0.25)
+    assert factor("constant", 9) == 1.0
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
+    def dying(step: int, micro: int) -> tuple[Tensor, Tensor]:
+        if step == 7:
+            raise KeyboardInterrupt
+        return _batches(step, micro)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(_Model(), dying, _step, _config(), tmp_path, stage="toy")
+    assert 0 < seconds_spent(tmp_path) < 60
+    with pytest.raises(ConfigError, match="other settings"):
+        train(_Model(), _batches, _step, _config(learning_rate=0.5), tmp_path, stage="toy")
 
 
 def test_select_without_evaluate_is_refused(tmp_path: Path) -> None:

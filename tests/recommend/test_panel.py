@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from recommender_worlds import SMALL, hand_split, world_split
 
-from steerec.artifacts import read_json
+from steerec import loop as fitting_loop
+from steerec.artifacts import read_json, write_json
 from steerec.data.split import Split
 from steerec.errors import DataError
+from steerec.loop import seconds_spent
 from steerec.recommend import panel as panel_module
 from steerec.recommend.floor import Floor
 from steerec.recommend.panel import FILE, PanelConfig, fit_panel, load_panel
@@ -120,3 +122,26 @@ def test_without_validation_points_no_teacher_is_chosen(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no validation points: its 2 users have too few interactions"):
         fit_panel(split, PanelConfig(rows=("popularity",)), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_row_that_was_killed_counts_the_seconds_before(world: Split, tmp_path: Path) -> None:
+    config = CONFIG.replace(rows=("sasrec",), seeds=(0,), ensemble=None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SequenceModel, "_calibrate", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            fit_panel(world, config, tmp_path)
+    training = tmp_path / "sasrec-0" / "training"
+    assert seconds_spent(training) == 0.0  # it was finished, and its checkpoint is gone
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting_loop, "_copy_tensors", _killed)  # before the best weights are put back
+        with pytest.raises(KeyboardInterrupt):
+            fit_panel(world, config, tmp_path)
+    state = training / "checkpoint" / "state.json"
+    assert 0 < seconds_spent(training) < 100
+    write_json(state, read_json(state) | {"seconds": 1000.0})
+    fit_panel(world, config, tmp_path)
+    assert 1000 < load_panel(tmp_path, world.catalog).seconds["sasrec"] < 1100
+
+
+def _killed(*arguments: Any) -> None:
+    raise KeyboardInterrupt

@@ -49,6 +49,9 @@ def in_steps(
 ) -> TrainingConfig:
     """Return optimisation settings with epochs turned into steps; `max_steps` is an upper limit.
 
+    Evaluations are followed by checkpoints unless `save_steps` says otherwise, so that a training that is
+    killed goes on from the last one.
+
     Args:
         training: the settings; their `eval_steps` go before `num_evaluations`.
         epochs: passes over the training data.
@@ -60,7 +63,7 @@ def in_steps(
     if not can_evaluate:
         return training.replace(max_steps=max_steps, patience=None, eval_steps=None)
     every = training.eval_steps or math.ceil(max_steps / num_evaluations)
-    return training.replace(max_steps=max_steps, eval_steps=every)
+    return training.replace(max_steps=max_steps, eval_steps=every, save_steps=training.save_steps or every)
 
 
 def start_from_spectrum(network: SequenceNetwork, split: Split, deviation: float) -> None:

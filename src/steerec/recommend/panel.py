@@ -15,6 +15,7 @@ from steerec.config import Config, fingerprint
 from steerec.data.catalog import Catalog
 from steerec.data.split import Split
 from steerec.errors import ConfigError, DataError, did_you_mean
+from steerec.loop import seconds_spent
 from steerec.processes import agreed, alone, is_first, wait
 from steerec.progress import clock
 from steerec.recommend.calibration import reliability
@@ -163,7 +164,8 @@ def _fit_one(recommender: Recommender, split: Split, folder: Path, shelf: Path |
     """Fit a recommender, or take it from the shelf; `done.json` is written last."""
     if agreed((folder / DONE).is_file()):
         return
-    start = time.monotonic()
+    training = folder / "training"
+    start = time.monotonic() - seconds_spent(training)
     module = type(recommender).__module__
     key = fingerprint([module, source_sha256(module), recommender.config, split.hash])
     on_shelf = None if shelf is None else shelf / key
@@ -173,10 +175,10 @@ def _fit_one(recommender: Recommender, split: Split, folder: Path, shelf: Path |
         wait()
         return
     if isinstance(recommender, SequenceModel) and recommender.config.is_shared:
-        recommender.fit(split, folder / "training")
+        recommender.fit(split, training)
     elif is_first():
         with alone():
-            recommender.fit(split, folder / "training")
+            recommender.fit(split, training)
     if is_first():
         recommender.save_pretrained(folder)
         write_json(folder / DONE, {"seconds": time.monotonic() - start})

@@ -113,7 +113,8 @@ class Recommender(ABC):
 
         Args:
             split: the split; test points are never looked at, validation items are no training data.
-            folder: where training keeps its log and checkpoints; a temporary folder where None.
+            folder: where training keeps its log and checkpoints, and goes on from the last one if it was
+                killed; a temporary folder where None.
 
         Raises:
             DataError: the training part has no interactions.
