@@ -37,6 +37,7 @@ from steerec.seeding import derive_seed
 logger = logging.getLogger("steerec")
 
 Batch = TypeVar("Batch")
+CHECKPOINT, _STATE = "checkpoint", "state.json"
 
 
 class TrainingConfig(Config):
@@ -160,11 +161,8 @@ def train(
 
 def seconds_spent(folder: Path) -> float:
     """Return the seconds of training that a folder's checkpoint holds; 0 where there is none."""
-    saved = folder / _CHECKPOINT / _STATE
+    saved = folder / CHECKPOINT / _STATE
     return float(read_json(saved)["seconds"]) if saved.is_file() else 0.0
-
-
-_CHECKPOINT, _STATE = "checkpoint", "state.json"
 
 
 class _Run:
@@ -321,7 +319,7 @@ class _Run:
     def save(self, state: _State) -> None:
         if self.rank > 0:
             return
-        with atomic_path(self.folder / _CHECKPOINT) as part:
+        with atomic_path(self.folder / CHECKPOINT) as part:
             part.mkdir()
             _save_tensors(part / "model.safetensors", dict(self.trained))
             _save_tensors(part / "optimizer.safetensors", self._optimizer_tensors())
@@ -340,14 +338,14 @@ class _Run:
         }
 
     def resume(self) -> _State:
-        folder = self.folder / _CHECKPOINT
+        folder = self.folder / CHECKPOINT
         wait()
         if not (folder / _STATE).is_file():
             if self.rank == 0:
                 self.log.unlink(missing_ok=True)
             return _State(0, 0, None, 0)
         saved = read_json(folder / _STATE)
-        if saved.pop("settings") != fingerprint(self.config):
+        if saved.pop("settings", None) != fingerprint(self.config):
             raise ConfigError(
                 f"{self.stage}: {folder} is of a training with other settings and cannot be gone on from. "
                 "Give another folder, or delete that one."
@@ -373,7 +371,7 @@ class _Run:
         wait()
         if self.rank == 0:
             best.unlink(missing_ok=True)
-            shutil.rmtree(self.folder / _CHECKPOINT, ignore_errors=True)
+            shutil.rmtree(self.folder / CHECKPOINT, ignore_errors=True)
         self.model.eval()
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.is_file() else []
         logger.info("%s: %d steps in %s", self.stage, state.step, clock(self.seconds))

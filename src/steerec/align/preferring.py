@@ -27,7 +27,7 @@ from steerec.align.sft import Evaluate, Journal, Sample
 from steerec.config import Config
 from steerec.errors import DataError
 from steerec.llm.language_model import LanguageModel
-from steerec.loop import StepOutput, TrainingConfig, TrainingResult, train
+from steerec.loop import CHECKPOINT, StepOutput, TrainingConfig, TrainingResult, train
 from steerec.progress import progress
 from steerec.seeding import derive_seed, numpy_rng, shuffled
 
@@ -228,7 +228,7 @@ def prefer(
     if config.loss in ("dpo", "s_dpo"):
         reference = copy.deepcopy(lm.model).eval().requires_grad_(False)
     journal = Journal(lm, folder, sample, STAGE)
-    if not (folder / "checkpoint").exists():
+    if not (folder / CHECKPOINT).exists():
         journal(lm.model, 0)
     result = train(
         lm.model,

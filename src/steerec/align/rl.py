@@ -30,7 +30,7 @@ from steerec.align.rollouts import Ask
 from steerec.align.sft import Evaluate, Journal, Sample
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.packing import hidden_states
-from steerec.loop import StepOutput, TrainingResult, train
+from steerec.loop import CHECKPOINT, StepOutput, TrainingResult, train
 
 logger = logging.getLogger("steerec")
 
@@ -126,7 +126,7 @@ def reinforce(
     if config.critic is not None:
         actor = ActorCritic(lm.model, config.critic, seed=config.training.seed)
     journal = Journal(lm, folder, sample, STAGE)
-    if not (folder / "checkpoint").exists():
+    if not (folder / CHECKPOINT).exists():
         journal(lm.model, 0)
     batches = RlBatches(
         lm, asks, config, free=free, constrained=constrained, actor=actor, reference=reference, scores=scores

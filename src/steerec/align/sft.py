@@ -33,7 +33,7 @@ from steerec.llm.cross_entropy import SoftTargets, cross_entropies
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.lora import LoraConfig, add_lora, merge_lora
 from steerec.llm.packing import PackedBatch, pack, target_logits
-from steerec.loop import StepOutput, TrainingConfig, TrainingResult, train
+from steerec.loop import CHECKPOINT, StepOutput, TrainingConfig, TrainingResult, train
 from steerec.processes import is_first
 from steerec.seeding import numpy_rng
 
@@ -221,7 +221,7 @@ def fine_tune(
     if config.lora is not None:
         model = add_lora(lm.model, config.lora, train_embeddings=lm.identifier.name == "atomic")
     journal = Journal(lm, folder, sample, STAGE)
-    if not (folder / "checkpoint").exists():
+    if not (folder / CHECKPOINT).exists():
         journal(model, 0)
     dropout = (
         added_dropout(model, embedding=config.embedding_dropout, residual=config.residual_dropout)
