@@ -359,7 +359,7 @@ def _evaluate(config: RunConfig, folder: Path, part: Part, command: str, out: Pa
         rows=panel.rows,
         seeds=config.panel.seeds,
         teacher=panel.teacher,
-        reader=KeywordReader(split.catalog, installed_embedder()),
+        make_reader=lambda: KeywordReader(split.catalog, installed_embedder()),
         lm=lm,
         earlier=earlier,
         weight=serving["weight"],

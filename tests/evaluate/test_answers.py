@@ -112,7 +112,7 @@ def test_a_whole_evaluation(split: Split, teacher: Floor, reader: KeywordReader)
         rows={"popularity": [popularity], "floor": [teacher]},
         seeds=(0,),
         teacher=teacher,
-        reader=reader,
+        make_reader=lambda: reader,
         seconds={"floor": 1.5},
     )
     session = Session(contestants, "valid", asked, EvaluationConfig())
@@ -146,3 +146,15 @@ def test_a_whole_evaluation(split: Split, teacher: Floor, reader: KeywordReader)
     assert report.facts.num_requests == 20
     assert report.facts.target_admissible == np.mean([one.target_admissible for one in asked])
     assert report.row("floor").seconds == 1.5
+
+
+def test_without_requests_no_reader_is_made(split: Split, teacher: Floor) -> None:
+    def embedded() -> KeywordReader:
+        raise AssertionError("minutes on a large catalogue, for nothing")
+
+    contestants = Contestants(
+        split=split, rows={"floor": [teacher]}, seeds=(0,), teacher=teacher, make_reader=embedded
+    )
+    session = Session(contestants, "valid", [], EvaluationConfig())
+    session.evaluate()
+    assert [row.name for row in session.rows] == ["floor", "teacher"]

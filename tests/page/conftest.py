@@ -95,7 +95,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture
 def page(serve: Callable[..., str], open_page: Callable[..., Any]) -> Any:
-    """Return the page of a fresh service, with its first list."""
+    """Return the page of a fresh service with its first list and its reasons: nothing is on its way."""
     found = open_page(serve())
-    found.locator(".row").first.wait_for()
+    found.locator(".reason:not(.pending)").first.wait_for()
     return found

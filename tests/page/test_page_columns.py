@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from page_state import settled
 
 SHELVES = (["Home", "Kitchen", "Tea"], ["Home", "Garden"], ["Travel", "Maps"])
 NOTES = ("A quiet story", "Jazz and rain", "The QUIET sea", None)
@@ -54,11 +55,6 @@ def page(shelved: Any, open_page: Callable[..., Any], tmp_path: Path, monkeypatc
         found = open_page(url)
         found.locator(".row").first.wait_for()
         yield found
-
-
-def settled(page: Any) -> None:
-    page.wait_for_timeout(350)
-    page.locator(".spinner").wait_for(state="detached")
 
 
 def listed(page: Any, shelved: Any) -> list[dict[str, Any]]:

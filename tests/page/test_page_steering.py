@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from page_state import settled, titles
 
 
 def say(page: Any, text: str) -> None:
@@ -20,18 +21,6 @@ def say(page: Any, text: str) -> None:
     page.keyboard.press("Enter")
     page.locator(".line-said").nth(before).wait_for()
     settled(page)
-
-
-def settled(page: Any) -> None:
-    """Wait until nothing is being made: the pause of a slider, then the answer."""
-    page.wait_for_timeout(350)
-    page.locator(".spinner").wait_for(state="detached")
-
-
-def titles(page: Any) -> list[str]:
-    """Return the titles of the list."""
-    found: list[str] = page.locator(".list .row-name").all_inner_texts()
-    return found
 
 
 def chips(page: Any) -> list[str]:

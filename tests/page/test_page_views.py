@@ -11,21 +11,10 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from page_state import settled, titles
 
 AXE = Path(__file__).parent.parent.parent / "page" / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = ("recommend", "compare", "people", "run")
-
-
-def settled(page: Any) -> None:
-    """Wait until nothing is being made."""
-    page.wait_for_timeout(350)
-    page.locator(".spinner").wait_for(state="detached")
-
-
-def titles(page: Any) -> list[str]:
-    """Return the titles of the list."""
-    found: list[str] = page.locator(".list .row-name").all_inner_texts()
-    return found
 
 
 def view(url: str, name: str, user: str = "u14") -> str:
@@ -145,7 +134,8 @@ def test_the_dashboard_shows_report_curves_and_failures(
     assert page.locator(".frontier .dot").count() == 2
     assert "1 of 3 requests not obeyed" in page.locator(".failures-note").inner_text()
     page.get_by_role("button", name="Try it: Three dramas.").click()
-    page.locator(".list .row").nth(2).wait_for()
+    # the list of before stands there until the new one comes
+    page.locator(".list-panel h2", has_text="3 films").wait_for()
     assert len(titles(page)) == 3
     assert "user=" in page.url
 

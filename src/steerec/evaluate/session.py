@@ -9,7 +9,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -73,7 +73,9 @@ class Contestants:
     """Row name -> one fitted recommender per seed."""
     seeds: tuple[int, ...]
     teacher: Recommender
-    reader: KeywordReader
+    make_reader: Callable[[], KeywordReader]
+    """Called where requests are read and nowhere else: embedding the values of a large catalogue takes
+    minutes."""
     lm: LanguageModel | None = None
     earlier: Mapping[str, LanguageModel] = field(default_factory=dict)
     """Name -> the model as it was: "lm-before" fine-tuning (pretrained ones only), "lm-sft" before what
@@ -125,7 +127,7 @@ class Session:
         if self.cases:
             best = controlled_lists(teacher, self.cases)
             self._plainless("teacher+control", dict.fromkeys(words, best), "teacher", checked=True)
-            reader = self.contestants.reader
+            reader = self.contestants.make_reader()
             read = {one: keyword_lists(teacher, reader, self.cases, one) for one in words}
             self._plainless("teacher+keyword", read, "teacher")
 
