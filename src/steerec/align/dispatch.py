@@ -1,4 +1,4 @@
-"""What follows fine-tuning, by the kind of its settings: reinforcement learning, preferences, more rows."""
+"""What follows fine-tuning, by the kind of its settings: rewards, preferences, more rows, sums of these."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from steerec.align.best_of import BestOfConfig, learn_best_of
 from steerec.align.distillation import TeacherScores, Teaching
+from steerec.align.merging import AloneConfig, MergeConfig, learn_merged
 from steerec.align.preferring import PreferenceConfig, prefer
 from steerec.align.rewards.judge import asked_scores, make_judge
 from steerec.align.rl import reinforce, warn_if_hopeless
@@ -32,7 +33,7 @@ class Present(NamedTuple):
     """The teacher fitted on them."""
 
 
-AlignConfig = RlConfig | PreferenceConfig | BestOfConfig | SftConfig
+AlignConfig = AloneConfig | MergeConfig
 
 
 def align(
@@ -56,6 +57,9 @@ def align(
         present: the histories as they are, and the teacher that has seen them.
         options: `evaluate` and `sample` of the training functions.
     """
+    if isinstance(settings, MergeConfig):
+        learn = partial(_learn_part, rows, teaching=teaching, present=present, **options)
+        return learn_merged(lm, settings, folder, learn, options["evaluate"])
     if isinstance(settings, SftConfig):
         return fine_tune(lm, rows, settings, folder, teacher=teaching, **options)[0]
     longest, tasks, select = settings.max_prompt_tokens, settings.tasks, settings.select
@@ -75,3 +79,9 @@ def align(
     tuned, result = reinforce(lm, asks, settings, folder, **options)
     write_json(folder / "warnings.json", warn_if_hopeless(result.history))
     return tuned
+
+
+def _learn_part(
+    rows: pl.DataFrame, lm: LanguageModel, settings: AloneConfig, folder: Path, **options: Any
+) -> LanguageModel:
+    return align(lm, rows, settings, folder, **options)

@@ -22,6 +22,7 @@ def draw_run(folder: Path, report: Report) -> None:
         plot_reliability(read_json(panel).get("reliability", ()), folder / "calibration.png")
     logs = {path.parts[-3]: path for path in sorted(folder.glob("recommend/*/training/metrics.jsonl"))}
     logs |= {stage: folder / stage / "metrics.jsonl" for stage in ("sft", "align")}
+    logs |= {f"align, {path.parts[-2]}": path for path in sorted(folder.glob("align/*/metrics.jsonl"))}
     plot_training(logs, folder / "training.png")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steerec.align.all_actions import AllActionsConfig
 from steerec.align.best_of import BestOfConfig
+from steerec.align.merging import MergeConfig
 from steerec.align.objectives import Objective
 from steerec.align.preferring import PreferenceConfig
 from steerec.align.rewards.own import RewardConfig
@@ -60,6 +61,35 @@ def tiny_grpo() -> RunConfig:
             max_prompt_tokens=256,
             all_actions=AllActionsConfig(),
         ),
+    )
+
+
+def tiny_merged() -> RunConfig:
+    """The demo's model; what GRPO teaches it of obeying and what the teacher teaches it of ranking, added."""
+    parent = tiny_grpo()
+    assert isinstance(parent.align, RlConfig)
+    # As many updates as controllable-tiny-grpo has, together; the last weights of each part.
+    training = parent.align.training.replace(max_steps=100, eval_steps=100)
+    ranking = parent.align.replace(training=training)
+    obeying = ranking.replace(
+        training=training.replace(learning_rate=3e-4), all_actions=AllActionsConfig(weight=0.2)
+    )
+    return parent.replace(
+        recipe="controllable-tiny-merged",
+        paper=parent.paper.replace(
+            sources=_GRPO
+            | _TEACHING
+            | {
+                "sum": "Ilharco et al. 2022, arXiv 2212.04089: task arithmetic",
+                "rewards apart": "Ramé et al. 2023, arXiv 2306.04488: rewarded soups",
+            },
+            departures=(
+                *parent.paper.departures,
+                "two trainings from the same weights, one that ranks and one that obeys, and the sum of what "
+                "they changed",
+            ),
+        ),
+        align=MergeConfig(parts={"ranking": ranking, "obeying": obeying}, scale=0.7),
     )
 
 

@@ -17,6 +17,7 @@ RECIPES = {
     "controllable-smollm2": "steerec.recipes.controllable:smollm2",
     "controllable-tiny-continued": "steerec.recipes.alignment:tiny_continued",
     "controllable-tiny-grpo": "steerec.recipes.alignment:tiny_grpo",
+    "controllable-tiny-merged": "steerec.recipes.alignment:tiny_merged",
     "controllable-tiny-titles-grpo": "steerec.recipes.alignment:titles_grpo",
     "controllable-tiny-dpo": "steerec.recipes.alignment:tiny_dpo",
     "controllable-tiny-pro": "steerec.recipes.alignment:tiny_pro",

@@ -15,7 +15,7 @@ from steerec.evaluate.report import Comparison, Facts, Report, Row
 from steerec.serve.http.schema import Answer
 
 _MOST_POINTS = 400
-_CURVES = ("*/metrics.jsonl", "recommend/*/training/metrics.jsonl")
+_CURVES = ("*/metrics.jsonl", "align/*/metrics.jsonl", "recommend/*/training/metrics.jsonl")
 _OBEYS = "control_satisfaction@k"
 _MEANS = ("ndcg@10", "hr@10", _OBEYS)
 
