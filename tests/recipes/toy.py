@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from steerec.align.best_of import BestOfConfig
+from steerec.align.merging import AloneConfig, MergeConfig
 from steerec.align.rl_config import RlConfig
 from steerec.align.sft import SftConfig
 from steerec.llm.smollm2 import SmolLM2Config
@@ -43,17 +44,11 @@ def toy(config: RunConfig, *, steps: int = 12, rows: int = 240, real_model: bool
             "sft": config.sft.replace(training=training, tokens_per_batch=1024),
             "decode": config.decode.replace(weights=(0.0, 1.0), num_points=20),
         }
-    if config.align is not None:
-        training = config.align.training.replace(max_steps=2, eval_steps=2, save_steps=4)
-        smaller: dict[str, Any] = {"tokens_per_batch": 1024}
-        if not isinstance(config.align, SftConfig):
-            size = "prompts_per_step" if isinstance(config.align, RlConfig) else "num_prompts"
-            smaller = {"samples": 4, size: 8}
-        if isinstance(config.align, BestOfConfig):
-            learned = config.align.reward_model
-            small = learned.training.replace(max_steps=2, eval_steps=2, save_steps=4)
-            smaller |= {"reward_model": learned.replace(training=small, num_prompts=60), "num_prompts": 60}
-        changes["align"] = config.align.replace(training=training, **smaller)
+    if isinstance(config.align, MergeConfig):
+        parts = {name: _short(part) for name, part in config.align.parts.items()}
+        changes["align"] = config.align.replace(parts=parts)
+    elif config.align is not None:
+        changes["align"] = _short(config.align)
     if config.reader is not None:
         training = config.reader.training.replace(max_steps=2, eval_steps=2, save_steps=4)
         small = {"training": training, "batch_size": 4, "copies": 0, "num_validation": 4}
@@ -64,6 +59,20 @@ def toy(config: RunConfig, *, steps: int = 12, rows: int = 240, real_model: bool
         size = {"hidden_size": 32, "num_layers": 2, "num_heads": 2, "intermediate_size": 64, "num_words": 400}
         changes["llm"] = config.llm.replace(**size)
     return config.replace(**changes)
+
+
+def _short(settings: AloneConfig) -> AloneConfig:
+    """Return the same way of aligning, with two steps of a few lists."""
+    training = settings.training.replace(max_steps=2, eval_steps=2, save_steps=4)
+    smaller: dict[str, Any] = {"tokens_per_batch": 1024}
+    if not isinstance(settings, SftConfig):
+        size = "prompts_per_step" if isinstance(settings, RlConfig) else "num_prompts"
+        smaller = {"samples": 4, size: 8}
+    if isinstance(settings, BestOfConfig):
+        learned = settings.reward_model
+        small = learned.training.replace(max_steps=2, eval_steps=2, save_steps=4)
+        smaller |= {"reward_model": learned.replace(training=small, num_prompts=60), "num_prompts": 60}
+    return settings.replace(training=training, **smaller)
 
 
 def _small(model: SequenceConfig) -> SequenceConfig:
