@@ -65,15 +65,13 @@ def tiny_grpo() -> RunConfig:
 
 
 def tiny_merged() -> RunConfig:
-    """The demo's model; what GRPO teaches it of obeying and what the teacher teaches it of ranking, added."""
-    parent = tiny_grpo()
+    """The demo's model; ranking learned from the teacher and obeying by GRPO, apart, then added."""
+    parent, ranks = tiny_grpo(), tiny_on_policy().align
     assert isinstance(parent.align, RlConfig)
-    # As many updates as controllable-tiny-grpo has, together; the last weights of each part.
-    training = parent.align.training.replace(max_steps=100, eval_steps=100)
-    ranking = parent.align.replace(training=training)
-    obeying = ranking.replace(
-        training=training.replace(learning_rate=3e-4), all_actions=AllActionsConfig(weight=0.2)
-    )
+    assert isinstance(ranks, RlConfig)
+    # Two short trainings whose noise differs obey better, averaged, than either of them (docs/LOG.md).
+    training = parent.align.training.replace(max_steps=100, eval_steps=100, learning_rate=3e-4)
+    obeys = parent.align.replace(training=training, all_actions=AllActionsConfig(weight=0.2))
     return parent.replace(
         recipe="controllable-tiny-merged",
         paper=parent.paper.replace(
@@ -85,11 +83,18 @@ def tiny_merged() -> RunConfig:
             },
             departures=(
                 *parent.paper.departures,
-                "two trainings from the same weights, one that ranks and one that obeys, and the sum of what "
-                "they changed",
+                "three trainings from the same weights, one that ranks and two that obey, and the sum of "
+                "what they changed",
             ),
         ),
-        align=MergeConfig(parts={"ranking": ranking, "obeying": obeying}, scale=0.7),
+        align=MergeConfig(
+            parts={
+                "ranking": ranks.replace(training=ranks.training.replace(eval_steps=200)),
+                "obeying": obeys,
+                "obeying_again": obeys.replace(training=training.replace(seed=1)),
+            },
+            scale=0.4,
+        ),
     )
 
 
