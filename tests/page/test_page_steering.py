@@ -190,6 +190,32 @@ def test_a_running_request_is_cancelled(page: Any) -> None:
     assert sum("Drama" in one for one in page.locator(".list .badges").all_inner_texts()) >= 5
 
 
+CUT_REASONS = """
+const real = window.fetch;
+window.fetch = async (path, init) => {
+  if (!String(path).endsWith("/reasons")) return real(path, init);
+  document.documentElement.dataset.reasons = "asked";
+  const body = new ReadableStream({
+    start: (stream) => init.signal.addEventListener("abort", () => stream.error(init.signal.reason)),
+  });
+  return new Response(body, { status: 200, headers: { "Content-Type": "application/json" } });
+};
+"""
+"""Reasons whose answer has begun and never ends, until nobody wants it any more."""
+
+
+def test_an_answer_cut_in_its_middle_does_not_end_the_next_question(page: Any) -> None:
+    page.add_init_script(CUT_REASONS)
+    page.reload()
+    page.locator("html[data-reasons]").wait_for()
+    page.route("**/v1/recommend", lambda route: None)
+    page.get_by_role("button", name=re.compile("^Drama: not ruled")).click()
+    page.locator(".list-panel").get_by_role("button", name="Cancel").wait_for()
+    page.wait_for_timeout(200)  # what was cut would be reported by now
+    assert page.locator(".problem").count() == 0
+    assert page.locator(".list-panel").get_by_role("button", name="Cancel").is_visible()
+
+
 def test_thumbs_are_on_the_disk(page: Any, tmp_path: Path) -> None:
     second = titles(page)[1]
     button = page.get_by_role("button", name=f"Good: {second}")

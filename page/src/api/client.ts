@@ -49,8 +49,11 @@ export async function ask<T>(path: string, options: Options = {}): Promise<T> {
     throw new ServiceError(0, unreachable("The service does not answer."));
   }
   if (answer.status === 204) return undefined as T;
-  const record: unknown = await answer.json().catch(() => null);
-  if (answer.ok) return record as T;
+  const record: unknown = await answer.json().catch((error: unknown) => {
+    if (isAbort(error)) throw error; // an answer that is no longer wanted may be cut in its body
+    return null;
+  });
+  if (answer.ok && record !== null) return record as T;
   if (answer.status === 401) onRefused?.();
   const failure = (record as { error?: Failure } | null)?.error;
   throw new ServiceError(answer.status, failure ?? unreachable(`The service answered ${answer.status}.`));

@@ -214,7 +214,7 @@ export function useSession(
       const { reasons } = await getReasons(requestId, controller.signal);
       dispatch({ type: "reasons", requestId, reasons });
     } catch (error) {
-      if (isAbort(error)) return;
+      if (isAbort(error) || running.current !== controller) return; // a newer question has taken its place
       const known = asServiceError(error);
       if (known.failure.type === "unknown_answer") return; // the list stays, only its reasons are gone
       dispatch({ type: "fail", error: known, conversation: known.failure.conversation ?? null });
