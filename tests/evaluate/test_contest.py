@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
+import re
 
 import numpy as np
 import polars as pl
@@ -91,15 +92,40 @@ def test_labels_pool_seeds_and_tell_settings_apart() -> None:
     assert pool_labels([base, other, slower, asked]) == ["grpo", "grpo", "grpo #2", "grpo"]
 
 
-def test_tables_name_rows_seeds_and_verdicts(tmp_path: Path) -> None:
-    contest = Contest([("sft", run([0.1])), ("sft", run([0.1])), ("rl", run([0.2])), ("rl", run([0.2]))])
-    console = Console(width=200, file=(tmp_path / "out").open("w"))
-    for table in contest_tables(contest, ["sft"]):
+def printed(contest: Contest, references: list[str], width: int) -> str:
+    console = Console(width=width, file=io.StringIO())
+    for table in contest_tables(contest, references):
         console.print(table)
-    console.file.close()
-    text = (tmp_path / "out").read_text()
-    for words in ("sft (2 seeds)", "teacher", "minus sft", "+0.1000 [+0.1000, +0.1000]", "higher", "50.0 %"):
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def test_tables_name_rows_seeds_and_verdicts() -> None:
+    contest = Contest([("sft", run([0.1])), ("sft", run([0.1])), ("rl", run([0.2])), ("rl", run([0.2]))])
+    text = printed(contest, ["sft"], 200)
+    for words in ("sft (2 seeds)", "teacher", "rl minus sft", "+0.1000 [+0.1000, +0.1000]", "higher"):
         assert words in text, words
+    assert "50.0 %" in text
+
+
+def test_two_labels_are_compared_in_one_direction_and_three_with_both_references() -> None:
+    two = Contest([("sft", run([0.1])), ("rl", run([0.2]))])
+    assert re.findall(r"\w+ minus \w+", printed(two, ["sft", "rl"], 200)) == ["rl minus sft"]
+    three = Contest([("sft", run([0.1])), ("more", run([0.15])), ("rl", run([0.2]))])
+    assert re.findall(r"\w+ minus \w+", printed(three, ["sft", "more"], 200)) == [
+        "more minus sft",
+        "rl minus sft",
+        "rl minus more",
+    ]
+
+
+def test_no_cell_is_cut_in_a_narrow_terminal() -> None:
+    label = "controllable-tiny-continued"
+    runs = [(label, run([0.1 + seed / 50])) for seed in range(3)]
+    text = printed(Contest([("controllable-tiny", run([0.12])), *runs]), ["controllable-tiny"], 80)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert f"{label} (3 seeds)" in text
 
 
 def test_values_are_kept_by_point() -> None:

@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 
 from steerec.evaluate.interval import Interval, mean_interval
+from steerec.evaluate.table import fits, headed_table
 from steerec.evaluate.values import RANDOM, UNSEEN_LENGTHS
 
 _MARGIN = 0.05
@@ -129,39 +131,58 @@ class Contest:
         return Difference(label, measure, interval, per_seed, mean.mean)
 
 
-def contest_tables(contest: Contest, references: Sequence[str]) -> list[Table]:
-    """Return the table of means, and for each reference one of the differences to it.
+def contest_tables(contest: Contest, references: Sequence[str]) -> list[RenderableType]:
+    """Return the means, and for each reference a table per label of its differences to it.
 
     Args:
         contest: the runs.
-        references: labels that the others are compared with.
+        references: labels that the others are compared with; each later one only with what is no reference
+            before it, since the other direction says the same.
     """
-    labels = [*contest.shared, *contest.seeds]
-    means = {label: {m: contest.mean(label, m) for m in MEASURES} for label in labels}
-    measures = [m for m in MEASURES if any(means[label][m] for label in labels)]
-    table = Table(header_style="bold", pad_edge=False)
-    table.add_column("row", no_wrap=True)
-    for measure in measures:
-        table.add_column(measure.heading, justify="right")
-    for label in labels:
-        seeds = len(contest.seeds.get(label, [0]))
-        name = f"{label} ({seeds} seeds)" if seeds > 1 else label
-        table.add_row(name, *(_cell(means[label][measure], measure) for measure in measures))
-    return [table, *(_difference_table(contest, reference, measures) for reference in references)]
+    tables: list[RenderableType] = [_Means(contest)]
+    for number, reference in enumerate(references):
+        others = [label for label in contest.seeds if label not in references[: number + 1]]
+        tables += [_difference_table(contest, label, reference) for label in others]
+    return tables
 
 
-def _difference_table(contest: Contest, reference: str, measures: Sequence[Measure]) -> Table:
-    table = Table(title=f"minus {reference}", title_justify="left", header_style="bold", pad_edge=False)
-    for heading in ("row", "measure", "difference [95 %]", "each seed", "verdict"):
-        table.add_column(heading, no_wrap=heading != "verdict")
-    for label in contest.seeds:
-        for measure in measures if label != reference else ():
-            found = contest.difference(label, reference, measure)
-            if found is not None:
-                seeds = ", ".join(_number(one, measure) for one in found.per_seed)
-                table.add_row(
-                    label, measure.heading, _interval(found.interval, measure), seeds, found.verdict
-                )
+class _Means:
+    """The table of means, which learns the width only when it is printed."""
+
+    def __init__(self, contest: Contest) -> None:
+        labels = [*contest.shared, *contest.seeds]
+        found = {m: [contest.mean(label, m) for label in labels] for m in MEASURES}
+        self.columns = {m: [_cell(one, m) for one in means] for m, means in found.items() if any(means)}
+        seeds = {label: len(frames) for label, frames in contest.seeds.items()}
+        self.labels = [
+            f"{label} ({seeds[label]} seeds)" if seeds.get(label, 1) > 1 else label for label in labels
+        ]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield one table where it fits, else one of accuracy and one of obedience."""
+        whole = self._table(self.columns)
+        if fits(whole, console, options):
+            yield whole
+            return
+        for is_share in (False, True):
+            yield self._table({m: cells for m, cells in self.columns.items() if m.is_share == is_share})
+
+    def _table(self, columns: Mapping[Measure, Sequence[str]]) -> Table:
+        return headed_table("", "row", self.labels, {m.heading: cells for m, cells in columns.items()})
+
+
+def _difference_table(contest: Contest, label: str, reference: str) -> Table:
+    title = f"{label} minus {reference}"
+    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    for heading in ("measure", "difference [95 %]"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("each seed", min_width=9)
+    table.add_column("verdict", min_width=len("non-inferior"))  # what wraps, wraps between words
+    for measure in MEASURES:
+        found = contest.difference(label, reference, measure)
+        if found is not None:
+            seeds = " ".join(_number(one, measure) for one in found.per_seed)
+            table.add_row(measure.heading, _interval(found.interval, measure), seeds, found.verdict)
     return table
 
 

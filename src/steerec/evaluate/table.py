@@ -70,7 +70,7 @@ class _Layout:
         """Yield one table where it fits, else one of accuracy and one of obedience; then the notes."""
         report = self.report
         whole = _metric_table(report, (*PLAIN, *CONTROL), _title(report))
-        if _fits(whole, console, options):
+        if fits(whole, console, options):
             yield whole
         else:
             yield _metric_table(report, PLAIN, _title(report))
@@ -88,7 +88,7 @@ def _metric_table(report: Report, columns: Sequence[Column], title: str) -> Tabl
     columns = [c for c in columns if any(c.metric in row.metrics for row in report.rows)]
     rows = [row for row in report.rows if any(_cells(row, columns))]
     texts = {c.heading: [_cells(row, [c])[0] for row in rows] for c in columns}
-    return _table(title, "row", [row.name for row in rows], texts)
+    return headed_table(title, "row", [row.name for row in rows], texts)
 
 
 def _kind_tables(
@@ -103,8 +103,8 @@ def _kind_tables(
     for size in range(len(rows), 0, -1):
         shown = [row for row in rows if row in telling[:size]]
         texts = {row.name: [_kind_cell(row, kind) for kind in kinds] for row in shown}
-        table = _table(title, "kind of request", labels, texts)
-        if size == 1 or _fits(table, console, options):
+        table = headed_table(title, "kind of request", labels, texts)
+        if size == 1 or fits(table, console, options):
             yield table
             break
     if size < len(rows):
@@ -112,7 +112,9 @@ def _kind_tables(
         yield Text(f"A wider terminal, or report.md, also shows {hidden}.", style="dim")
 
 
-def _table(title: str, first: str, labels: Sequence[str], columns: Mapping[str, Sequence[str]]) -> Table:
+def headed_table(
+    title: str, first: str, labels: Sequence[str], columns: Mapping[str, Sequence[str]]
+) -> Table:
     """Return a table whose headings may be wrapped between words, and whose cells may not."""
     table = Table(title=title or None, title_justify="left", header_style="bold", pad_edge=False)
     table.add_column(first, no_wrap=True, min_width=max(map(len, labels), default=0))
@@ -125,7 +127,8 @@ def _table(title: str, first: str, labels: Sequence[str], columns: Mapping[str, 
     return table
 
 
-def _fits(table: Table, console: Console, options: ConsoleOptions) -> bool:
+def fits(table: Table, console: Console, options: ConsoleOptions) -> bool:
+    """Whether a table is printed without a cell that is cut."""
     return Measurement.get(console, options.update(max_width=10_000), table).minimum <= options.max_width
 
 
