@@ -156,8 +156,8 @@ def tiny_continued() -> RunConfig:
     """The demo's model, fine-tuned further at a low learning rate: what reinforcement learning must beat."""
     parent = tiny()
     assert parent.sft is not None
-    # As long as 200 steps of controllable-tiny-grpo take on the same machine.
-    training = parent.sft.training.replace(max_steps=700, learning_rate=3e-4, eval_steps=350)
+    # As long as the trainings of controllable-tiny-merged, the longest of all, take on the same machine.
+    training = parent.sft.training.replace(max_steps=1250, learning_rate=3e-4, eval_steps=625)
     return parent.replace(
         recipe="controllable-tiny-continued",
         paper=PAPER.replace(ours="see docs/LOG.md"),
