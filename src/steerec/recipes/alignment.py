@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from steerec.align.all_actions import AllActionsConfig
 from steerec.align.best_of import BestOfConfig
 from steerec.align.merging import MergeConfig
@@ -167,27 +169,23 @@ def tiny_continued() -> RunConfig:
 
 def tiny_dpo() -> RunConfig:
     """The demo's model, then DPO between the best and the worst of eight of its own lists."""
-    parent = tiny_grpo()
-    return parent.replace(
-        recipe="controllable-tiny-dpo",
-        paper=parent.paper.replace(
-            sources={"objective": "Rafailov et al. 2023, arXiv 2305.18290, equation 7"},
-            departures=("DPO instead of PPO, on lists sampled under their requests",),
-        ),
-        align=PreferenceConfig(training=_preference_training(), loss="dpo"),
-    )
+    return _preferring("dpo", "Rafailov et al. 2023, arXiv 2305.18290, equation 7")
 
 
 def tiny_pro() -> RunConfig:
     """The demo's model, then PRO over eight of its own lists in the order of their rewards."""
+    return _preferring("pro", "Song et al. 2024, arXiv 2306.17492, in the form of its official code")
+
+
+def _preferring(loss: Literal["dpo", "pro"], source: str) -> RunConfig:
     parent = tiny_grpo()
     return parent.replace(
-        recipe="controllable-tiny-pro",
+        recipe=f"controllable-tiny-{loss}",
         paper=parent.paper.replace(
-            sources={"objective": "Song et al. 2024, arXiv 2306.17492, in the form of its official code"},
-            departures=("PRO instead of PPO, on lists sampled under their requests",),
+            sources={"objective": source},
+            departures=(f"{loss.upper()} instead of PPO, on lists sampled under their requests",),
         ),
-        align=PreferenceConfig(training=_preference_training(), loss="pro"),
+        align=PreferenceConfig(training=_preference_training(), loss=loss),
     )
 
 
