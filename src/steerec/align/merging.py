@@ -8,6 +8,7 @@ left the same point, is rewarded soups (Ramé et al. 2023, arXiv 2306.04488).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,6 +28,8 @@ from steerec.processes import agreed, is_first, wait
 AloneConfig = RlConfig | PreferenceConfig | BestOfConfig | SftConfig
 """Ways of going on from a fine-tuned model that train one model."""
 MERGED = "merged.json"
+
+logger = logging.getLogger("steerec")
 
 
 class MergeConfig(Config):
@@ -85,9 +88,12 @@ def learn_merged(
         evaluate: validation metrics of a model.
     """
     start = {name: value.detach().clone() for name, value in lm.model.state_dict().items()}
-    for name, part in config.parts.items():
+    for number, (name, part) in enumerate(config.parts.items(), start=1):
         model = folder / name / "model"
-        if agreed(model.is_dir()):
+        is_done = agreed(model.is_dir())
+        how = "finished before" if is_done else "goes on from the common start"
+        logger.info("part %d of %d, %s: %s", number, len(config.parts), name, how)
+        if is_done:
             continue
         lm.model.load_state_dict(start)
         learn(lm, part, folder / name)
@@ -106,6 +112,8 @@ def learn_merged(
 
     found = {"start": measured(start)} | {name: measured(learned(name)) for name in config.parts}
     found["sum"] = measured(merged(start, map(learned, config.parts), config.scale))
+    for name, metrics in found.items():
+        logger.info("%s: %s", name, ", ".join(f"{key} {value:.4f}" for key, value in metrics.items()))
     if is_first():
         write_json(folder / MERGED, found)
     return lm
