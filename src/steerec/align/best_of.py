@@ -19,7 +19,7 @@ from steerec.align.preferring import PreferenceConfig, prefer, sample_groups
 from steerec.align.reward_model import ModelJudge, best_of, fit_reward_model
 from steerec.align.rewards.judge import Judge
 from steerec.align.rollouts import Ask, roll_constrained, roll_free
-from steerec.artifacts import atomic_path, read_json, write_json
+from steerec.artifacts import read_json, write_json
 from steerec.config import Config
 from steerec.llm.language_model import LanguageModel, load_weights
 from steerec.loop import TrainingConfig
@@ -115,8 +115,7 @@ def learn_best_of(
         chosen = ModelJudge(model, lm)
         worth = _best_against_any(lm, halves[1], config.policy(number), chosen, judge)
         prefer(lm, halves[1], config.policy(number), place, judge=chosen, select=select, **options)
-        with atomic_path(place / "model") as part:
-            lm.save_pretrained(part)
+        lm.save_whole(place / "model")
         found.append({"round": number, "held_out_accuracy": result.best_metric, **worth})
         write_json(folder / "rounds.json", found)
     return lm

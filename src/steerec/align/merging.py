@@ -9,7 +9,7 @@ left the same point, is rewarded soups (Ramé et al. 2023, arXiv 2306.04488).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,10 +20,10 @@ from steerec.align.best_of import BestOfConfig
 from steerec.align.preferring import PreferenceConfig
 from steerec.align.rl_config import RlConfig
 from steerec.align.sft import SftConfig
-from steerec.artifacts import atomic_path, write_json
+from steerec.artifacts import write_json
 from steerec.config import Config
 from steerec.llm.language_model import LanguageModel, load_weights
-from steerec.processes import agreed, is_first, wait
+from steerec.processes import agreed, is_first
 
 AloneConfig = RlConfig | PreferenceConfig | BestOfConfig | SftConfig
 """Ways of going on from a fine-tuned model that train one model."""
@@ -97,21 +97,22 @@ def learn_merged(
             continue
         lm.model.load_state_dict(start)
         learn(lm, part, folder / name)
-        if is_first():
-            with atomic_path(model) as temporary:
-                lm.save_pretrained(temporary)
-        wait()
-
-    def learned(name: str) -> dict[str, Tensor]:
-        model, _ = load_weights(str(folder / name / "model"), local_only=True)
-        return {key: value.to(start[key].device) for key, value in model.state_dict().items()}
+        lm.save_whole(model)
 
     def measured(state: Mapping[str, Tensor]) -> dict[str, float]:
         lm.model.load_state_dict(state)
         return evaluate(lm)
 
-    found = {"start": measured(start)} | {name: measured(learned(name)) for name in config.parts}
-    found["sum"] = measured(merged(start, map(learned, config.parts), config.scale))
+    found = {"start": measured(start)}
+
+    def ends() -> Iterator[dict[str, Tensor]]:
+        for name in config.parts:
+            model, _ = load_weights(str(folder / name / "model"), local_only=True)
+            end = {key: value.to(start[key].device) for key, value in model.state_dict().items()}
+            found[name] = measured(end)
+            yield end
+
+    found["sum"] = measured(merged(start, ends(), config.scale))
     for name, metrics in found.items():
         logger.info("%s: %s", name, ", ".join(f"{key} {value:.4f}" for key, value in metrics.items()))
     if is_first():

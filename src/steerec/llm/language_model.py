@@ -13,12 +13,12 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from steerec.artifacts import read_json, write_json
+from steerec.artifacts import atomic_path, read_json, write_json
 from steerec.errors import RequestError, SourceError
 from steerec.items.identifier import AtomicIdentifier, Identifier, identifier_from_dict
 from steerec.llm import copy_llama  # noqa: F401  (registers the tiny model's class with transformers)
 from steerec.llm.chat import Frame, Tokenizer, encode_words, plain_encoder, read_frame
-from steerec.processes import is_first
+from steerec.processes import is_first, wait
 
 # One progress bar a stage, and it is ours: loading a small model needs none.
 disable_progress_bar()
@@ -208,6 +208,16 @@ class LanguageModel:
         fields = ("name", "max_history", "max_context", "displays", "reads_numbers")
         values = {name: getattr(self, name) for name in fields} | {"identifier": self.identifier.to_dict()}
         write_json(folder / _MANIFEST, values)
+
+    def save_whole(self, folder: Path) -> None:
+        """Write what `save_pretrained` writes, whole or not at all, in place of what the folder holds.
+
+        Of several processes the first one writes and the others wait for it.
+        """
+        if is_first():
+            with atomic_path(folder) as temporary:
+                self.save_pretrained(temporary)
+        wait()
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> LanguageModel:
