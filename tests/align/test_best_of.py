@@ -1,4 +1,7 @@
-"""The loop of best-of-n: what clicks like becomes likely, and finished rounds are not repeated."""
+"""The loop of best-of-n: what clicks like becomes likely, and finished rounds are not repeated.
+
+In two processes it is what it is in one.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from steerec.align import best_of
 from steerec.align.best_of import BestOfConfig, learn_best_of
@@ -82,3 +86,41 @@ def test_what_is_clicked_becomes_likely_and_a_killed_loop_goes_on(
     assert read_json(tmp_path / "killed" / "rounds.json") == rounds
     for name, value in resumed.model.state_dict().items():
         assert torch.equal(value, whole.model.state_dict()[name]), name
+
+
+def _learn(folder: Path) -> None:
+    training = TrainingConfig(
+        max_steps=4, learning_rate=3e-3, gradient_accumulation_steps=2, logging_steps=1, eval_steps=2
+    )
+    settings = config()
+    settings = settings.replace(
+        training=training, reward_model=settings.reward_model.replace(training=training), num_prompts=16
+    )
+    lm, asks = make()
+    tuned = learn_best_of(lm, asks, settings, folder, judge=clicks)
+    rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+    weights = {name: p.detach().clone() for name, p in tuned.model.named_parameters()}
+    save_file(weights, folder / f"weights-{rank}.safetensors")
+
+
+def _distributed(rank: int, rendezvous: str, folder: str) -> None:
+    torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2)
+    torch.set_num_threads(1)
+    _learn(Path(folder))
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_equal_one_and_the_first_keeps_the_rounds(tmp_path: Path) -> None:
+    rendezvous, two, one = f"file://{tmp_path}/rendezvous", tmp_path / "two", tmp_path / "one"
+    two.mkdir()
+    torch.multiprocessing.spawn(_distributed, (rendezvous, str(two)), nprocs=2)
+    one.mkdir()
+    _learn(one)
+    rounds = [read_json(folder / "rounds.json") for folder in (one, two)]
+    assert [line["round"] for line in rounds[1]] == [0, 1]
+    for alone, shared in zip(*rounds, strict=True):
+        assert shared == pytest.approx(alone, rel=1e-3)
+    expected = load_file(one / "weights-0.safetensors")
+    for rank in (0, 1):
+        for name, value in load_file(two / f"weights-{rank}.safetensors").items():
+            torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-4)
