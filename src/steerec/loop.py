@@ -30,7 +30,7 @@ from steerec.config import Config, fingerprint
 from steerec.errors import ConfigError
 from steerec.hardware import has_bf16
 from steerec.optimisers import OptimiserName, Schedule, build_optimiser, rate_factor
-from steerec.processes import place, wait
+from steerec.processes import agreed, gathered, place, wait
 from steerec.progress import Bar, clock, progress
 from steerec.seeding import derive_seed
 
@@ -77,8 +77,9 @@ class TrainingConfig(Config):
     patience: pydantic.PositiveInt | None = None
     """Evaluations without a better metric after which training stops; None never stops early."""
     max_minutes: pydantic.PositiveFloat | None = None
-    """Wall-clock budget after which training stops as if finished; None sets no limit. A budget makes the
-    result depend on the machine: use it for comparisons at equal time only."""
+    """Wall-clock budget, time before a resumption included, after which training stops as if finished; None
+    sets no limit. A budget makes the result depend on the machine: use it for comparisons at equal time
+    only."""
     seed: int = 0
     """Seed of everything random in the run."""
 
@@ -93,7 +94,8 @@ class StepOutput(NamedTuple):
     """What one micro-batch yields."""
 
     loss_sum: Tensor
-    """Summed loss, scalar."""
+    """Summed loss, scalar; without gradient where there is nothing to learn. A step without any changes
+    neither weights nor optimiser."""
     weight: float
     """What the sum is divided by, for example the number of target tokens."""
     metrics: dict[str, float]
@@ -149,12 +151,11 @@ def train(
     """
     run = _Run(model, config, folder, stage, evaluate, select, on_eval)
     state = run.resume()
-    start = time.monotonic()
     with progress(stage, total=config.max_steps, done=state.step) as bar:
         while state.step < config.max_steps and not run.is_stale(state):
             run.optimise(state.step, batches, step_fn, bar)
             state = run.after_step(state._replace(step=state.step + 1))
-            if config.max_minutes is not None and time.monotonic() - start > 60 * config.max_minutes:
+            if config.max_minutes is not None and agreed(run.seconds) > 60 * config.max_minutes:
                 break
     return run.finish(state)
 
@@ -226,31 +227,33 @@ class _Run:
             group["lr"] = rate
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        sums = {"loss": 0.0, "weight": 0.0, "tokens": 0.0}
+        sums = {"loss": 0.0, "weight": 0.0, "tokens": 0.0, "lessons": 0.0}
         for micro in range(self.rank, config.gradient_accumulation_steps, self.processes):
             torch.manual_seed(derive_seed(config.seed, self.stage, step, micro))
+            # Apart: weights that a batch's sampling cast without gradient must not be found by the step.
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-                output = step_fn(self.model, batches(step, micro))
-            output.loss_sum.backward()  # type: ignore[no-untyped-call]
+                batch = batches(step, micro)
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+                output = step_fn(self.model, batch)
+            teaches = output.loss_sum.requires_grad
+            if teaches:
+                output.loss_sum.backward()  # type: ignore[no-untyped-call]
             found = {"loss": float(output.loss_sum.detach()), "weight": output.weight}
-            _add(sums, {**output.metrics, **found, "tokens": output.num_tokens})
+            _add(sums, {**output.metrics, **found, "tokens": output.num_tokens, "lessons": float(teaches)})
         if self.processes > 1:
             sums = self._add_up(sums)
-        loss, weight, tokens = (sums.pop(name) for name in ("loss", "weight", "tokens"))
+        loss, weight, tokens, lessons = (sums.pop(name) for name in ("loss", "weight", "tokens", "lessons"))
         self.tokens += int(tokens)
         norm = self._scale_gradients(weight)
-        self.optimizer.step()
+        if lessons:
+            self.optimizer.step()
         mean = loss / max(weight, 1e-12)
         self._check_finite(mean, step)
         bar.advance(1, info=f"loss {mean:.3f}")
         if step % config.logging_steps == 0 or step + 1 == config.max_steps:
             seconds = max(time.monotonic() - self.clock_start, 1e-9)
-            entry = {
-                "loss": mean,
-                "learning_rate": rate,
-                "grad_norm": norm,
-                "tokens_per_s": self.tokens / seconds,
-            }
+            entry = {"loss": mean, "learning_rate": rate, "grad_norm": norm}
+            entry["tokens_per_s"] = self.tokens / seconds
             self.write(step, entry | {name: value / max(weight, 1e-12) for name, value in sums.items()})
 
     def _add_up(self, sums: dict[str, float]) -> dict[str, float]:
@@ -259,10 +262,8 @@ class _Run:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             distributed.all_reduce(parameter.grad)
-        everybodys: list[dict[str, float]] = [{} for _ in range(self.processes)]
-        distributed.all_gather_object(everybodys, sums)
         total: dict[str, float] = {}
-        for one in everybodys:
+        for one in gathered(sums):
             _add(total, one)
         return total
 
@@ -353,7 +354,9 @@ class _Run:
         _copy_tensors(self.trained, load_file(folder / "model.safetensors"))
         for name, value in load_file(folder / "optimizer.safetensors").items():
             parameter, key = name.rsplit("|", 1)
-            self.optimizer.state[self.trained[parameter]][key] = value
+            # The optimiser counts its steps on the CPU, and keeps the rest beside the weights.
+            where = "cpu" if key == "step" else self.trained[parameter].device
+            self.optimizer.state[self.trained[parameter]][key] = value.to(where)
         # Lines written after the checkpoint are written again by the resumed run.
         log_bytes, self.spent = saved.pop("log_bytes"), saved.pop("seconds")
         if self.rank == 0:

@@ -67,6 +67,16 @@ def agreed(value: Value) -> Value:
     return found[0]
 
 
+def gathered(value: Value) -> list[Value]:
+    """Return what every process found, in the order of their numbers."""
+    distributed = _distributed()
+    if distributed is None:
+        return [value]
+    found = [value] * distributed.get_world_size()
+    distributed.all_gather_object(found, value)
+    return found
+
+
 @contextmanager
 def alone() -> Iterator[None]:
     """Do something as if there were no other process: the others wait until it is done."""

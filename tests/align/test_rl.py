@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from steerec.align.credit import Judged
 from steerec.align.critic import ActorCritic, CriticConfig
@@ -145,8 +146,12 @@ def test_the_reference_is_frozen_and_holds_the_policy(tmp_path: Path) -> None:
     assert moved[10.0] < 0.2 * moved[0.0]
 
 
-def test_an_interrupted_run_equals_an_unbroken_one(tmp_path: Path) -> None:
-    settings = config(training={"max_steps": 8, "save_steps": 2}, objective=Objective(kl_weight=0.01))
+@pytest.mark.parametrize("kind", ["grpo", "ppo"])
+def test_an_interrupted_run_equals_an_unbroken_one(kind: str, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"objective": Objective(kl_weight=0.01)}
+    if kind == "ppo":
+        changes = {"critic": CriticConfig(kl_penalty=0.01), "updates_per_rollout": 2}
+    settings = config(training={"max_steps": 16, "save_steps": 2}, **changes)
     lm, asks = make()
     reinforce(lm, asks, settings, tmp_path / "whole", free=wants, constrained=wants)
 
@@ -184,6 +189,12 @@ def test_later_updates_use_the_same_lists_and_clip() -> None:
         output = rl_step(settings, None)(lm.model, first)
     assert output.metrics["clip_fraction"] == 0.0
     assert output.metrics["ratio_max"] / output.weight == pytest.approx(1.0, abs=1e-4)
+    with torch.no_grad():
+        for parameter in lm.model.parameters():
+            parameter.mul_(3.0)
+        moved = rl_step(settings, None)(lm.model, batches(1, 0))
+    assert moved.metrics["clip_fraction"] / moved.weight > 0.2
+    assert moved.metrics["ratio_max"] / moved.weight > 1.2
 
 
 def test_settings_that_cannot_be_are_refused() -> None:
@@ -202,11 +213,31 @@ def test_other_baselines_and_lists_learn_too(changes: dict[str, Any], tmp_path: 
 
 
 def test_an_untrained_critic_stays_a_random_baseline_as_published(tmp_path: Path) -> None:
-    lm, asks = make()
-    settings = config(free_share=0.0, critic=CriticConfig(trained=False), training={"max_steps": 2})
-    actor = ActorCritic(lm.model, CriticConfig(trained=False), seed=settings.training.seed)
-    assert actor.value_head[-1].weight.abs().sum() > 0
-    before = copy.deepcopy(lm.model.state_dict())
-    reinforce(lm, asks, settings, tmp_path, free=wants, constrained=wants)
-    assert any(not torch.equal(value, before[name]) for name, value in lm.model.state_dict().items())
-    assert not any(p.requires_grad for p in actor.value_head.parameters())
+    heads: dict[bool, dict[str, torch.Tensor]] = {}
+    for trained in (False, True):
+        lm, asks = make()
+        settings = config(
+            free_share=0.0,
+            critic=CriticConfig(trained=trained),
+            training={"max_steps": 4, "save_steps": 2},
+        )
+        start = ActorCritic(lm.model, settings.critic, seed=settings.training.seed).state_dict()
+        before = copy.deepcopy(lm.model.state_dict())
+        calls = 0
+
+        def dies(asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]]) -> list[list[Judged]]:
+            nonlocal calls
+            calls += 1
+            if calls == 4:
+                raise KeyboardInterrupt
+            return wants(asks, groups)
+
+        with pytest.raises(KeyboardInterrupt):
+            reinforce(lm, asks, settings, tmp_path / str(trained), free=wants, constrained=dies)
+        assert any(not torch.equal(value, before[name]) for name, value in lm.model.state_dict().items())
+        saved = load_file(tmp_path / str(trained) / "checkpoint" / "model.safetensors")
+        heads[trained] = {name: value for name, value in saved.items() if name.startswith("value_head")}
+        for name, value in heads[trained].items():
+            assert not torch.equal(value, start[name]), name
+    assert not heads[False], "what is not trained is not in the optimiser, nor in a checkpoint"
+    assert len(heads[True]) == 4

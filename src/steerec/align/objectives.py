@@ -127,10 +127,9 @@ def surrogate(
     if ref_log_probs is not None:
         kl = k3(now, _kept(ref_log_probs.detach(), mask))  # 0 where masked out
         losses = losses + objective.kl_weight * kl
-    loss_sum, weight = _aggregate(losses, mask, objective)
     return PolicyLoss(
-        loss_sum=loss_sum,
-        weight=weight,
+        loss_sum=_summed(losses, mask, objective),
+        weight=loss_weight(mask, objective),
         num_tokens=float(mask.sum()),
         clipped_sum=clipped.sum(),
         kl_sum=None if kl is None else kl.detach().sum(),
@@ -146,16 +145,27 @@ def _clipped_gain(ratio: Tensor, advantages: Tensor, objective: Objective) -> tu
     return torch.minimum(free, held), held < free
 
 
-def _aggregate(losses: Tensor, mask: Tensor, objective: Objective) -> tuple[Tensor, float]:
-    """Return the summed losses (B, T), 0 where masked out, and what to divide them by."""
-    if objective.aggregation == "token":
-        return losses.sum(), float(mask.sum())
-    lengths = mask.sum(dim=1)  # (B,)
-    sequences = float((lengths > 0).sum())
+def _summed(losses: Tensor, mask: Tensor, objective: Objective) -> Tensor:
+    """Return the sum of losses (B, T), which are 0 where masked out, to be divided by `loss_weight`."""
     if objective.aggregation == "sequence":
-        return (losses.sum(dim=1) / lengths.clamp(min=1)).sum(), sequences
+        return (losses.sum(dim=1) / mask.sum(dim=1).clamp(min=1)).sum()
+    return losses.sum()
+
+
+def loss_weight(mask: Tensor, objective: Objective) -> float:
+    """Return what the summed loss of sequences is divided by; a sequence without tokens counts as none.
+
+    Args:
+        mask: (B, T) bool, the tokens that there are.
+        objective: its aggregation is looked at.
+    """
+    if objective.aggregation == "token":
+        return float(mask.sum())
+    sequences = float(mask.any(dim=1).sum())
+    if objective.aggregation == "sequence":
+        return sequences
     assert objective.constant_length is not None
-    return losses.sum(), sequences * objective.constant_length
+    return sequences * objective.constant_length
 
 
 def policy_gradient(log_probs: Tensor, advantages: Tensor, mask: Tensor) -> PolicyLoss:

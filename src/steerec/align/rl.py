@@ -44,9 +44,14 @@ def rl_step(config: RlConfig, reference: nn.Module | None) -> Callable[[nn.Modul
     """
 
     def step(model: nn.Module, batch: RlBatch) -> StepOutput:
+        assert batch.step is not None
+        divisor = batch.step.policy_weight or 1.0
+        shown = {
+            name: value * divisor / batch.step.micro_batches for name, value in batch.step.health.items()
+        }
         if batch.decisions is None:
-            nothing = next(model.parameters()).sum() * 0.0
-            return _add_choices(model, batch, config, StepOutput(nothing, 1.0, dict(batch.health), 0))
+            weight = 0.0 if batch.step.policy_weight else 1.0 / batch.step.micro_batches
+            return _add_choices(model, batch, config, StepOutput(torch.zeros(()), weight, shown, 0))
         policy = model.policy if isinstance(model, ActorCritic) else model
         states = hidden_states(policy, batch.decisions.packed)
         said = say(policy, batch.decisions, temperature=config.temperature, states=states)
@@ -57,7 +62,7 @@ def rl_step(config: RlConfig, reference: nn.Module | None) -> Callable[[nn.Modul
                 held = say(reference, batch.decisions, temperature=config.temperature).log_probs
         old = now.detach() if batch.old_log_probs is None else batch.old_log_probs
         result = surrogate(now, old, batch.advantages, mask, config.objective, ref_log_probs=held)
-        means = {**batch.health, **result.health, "entropy": float(said.entropy.sum() / mask.sum())}
+        means = {**result.health, "entropy": float(said.entropy.sum() / mask.sum())}
         loss_sum = result.loss_sum
         if batch.targets is not None:
             assert config.critic is not None
@@ -67,7 +72,7 @@ def rl_step(config: RlConfig, reference: nn.Module | None) -> Callable[[nn.Modul
             worth = value_loss(values, targets.old_values, targets.returns, mask, clip=config.critic.clip)
             means["value_loss"] = float(worth.loss_sum.detach()) / worth.weight
             loss_sum = loss_sum + config.critic.weight * worth.loss_sum * (result.weight / worth.weight)
-        sums = {name: value * result.weight for name, value in means.items()}
+        sums = shown | {name: value * result.weight for name, value in means.items()}
         said_all = StepOutput(loss_sum, result.weight, sums, batch.decisions.packed.num_tokens)
         return _add_choices(model, batch, config, said_all)
 
@@ -75,17 +80,18 @@ def rl_step(config: RlConfig, reference: nn.Module | None) -> Callable[[nn.Modul
 
 
 def _add_choices(model: nn.Module, batch: RlBatch, config: RlConfig, output: StepOutput) -> StepOutput:
-    """Add what the worth of every allowed item teaches."""
+    """Add what the worth of every allowed item teaches, divided by its own weight over the whole step."""
     if batch.choices is None:
         return output
     assert config.all_actions is not None
+    assert batch.step is not None
     lost = all_actions_loss(model, batch.choices, config.all_actions)
-    scale = output.weight / lost.weight
-    means = {"all_actions_loss": lost.loss_sum.detach() / lost.weight, "allowed_mass": lost.inside}
+    scale = (batch.step.policy_weight or 1.0) / batch.step.choices_weight
+    sums = {"all_actions_loss": lost.loss_sum.detach(), "allowed_mass": lost.inside * lost.weight}
     return StepOutput(
         output.loss_sum + config.all_actions.weight * scale * lost.loss_sum,
         output.weight,
-        output.metrics | {name: float(value) * output.weight for name, value in means.items()},
+        output.metrics | {name: float(value) * scale for name, value in sums.items()},
         output.num_tokens + batch.choices.decisions.packed.num_tokens,
     )
 

@@ -6,27 +6,28 @@ Legend: B lists of a micro-batch, T most decisions of a list, S samples of a pro
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from steerec.align.all_actions import (
-    Choices,
-    item_tokens,
-    lay_out_choices,
-)
+from steerec.align.all_actions import Choices, item_tokens, lay_out_choices
 from steerec.align.credit import Judged, advantages_by_entry, padded, token_rewards
 from steerec.align.critic import ActorCritic, Targets, ppo_targets
+from steerec.align.objectives import loss_weight
 from steerec.align.policy import Decisions, lay_out, say
+from steerec.align.rewards.entries import usable_entries
 from steerec.align.rewards.judge import AskedScores, Judge
+from steerec.align.rewards.published import as_rows
 from steerec.align.rl_config import RlConfig
 from steerec.align.rollouts import Ask, Rollout, roll_constrained, roll_free, roll_unique
+from steerec.errors import ConfigError
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.packing import hidden_states
+from steerec.processes import gathered, place
 from steerec.seeding import derive_seed, shuffled
 
 STAGE = "rl"
@@ -34,22 +35,40 @@ _ROWS = 128
 """Lists decoded together."""
 
 
+Health = Mapping[str, tuple[float, float]]
+"""Name -> a sum and what it is divided by."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RlBatch:
     """Sampled lists, judged."""
 
     decisions: Decisions | None
-    """None where no list is better than another of its group: there is nothing to learn."""
+    """None where there is nothing to learn: no list is better than another of its group."""
     advantages: Tensor
     """(B, T) float32."""
     old_log_probs: Tensor | None
     """(B, T) of the model that sampled; None: the model as it is."""
-    health: dict[str, float]
-    """What the log shows of the rollouts."""
+    health: Health
+    """What the log shows of the rollouts of this micro-batch."""
     targets: Targets | None = None
     """What the value model learns; None without one."""
     choices: Choices | None = None
     """Lists under requests with the worth of every allowed item; None with sampled credit."""
+    step: Step | None = None
+    """The step that it is a part of."""
+
+
+class Step(NamedTuple):
+    """What all micro-batches of a step have, those of other processes included."""
+
+    policy_weight: float
+    """Sum of what the losses of sampled lists are divided by; 0 where there is nothing to learn."""
+    choices_weight: float
+    """The same of the lists whose every allowed item has its worth."""
+    micro_batches: int
+    health: dict[str, float]
+    """Means over all lists, or groups."""
 
 
 class RlBatches:
@@ -78,10 +97,17 @@ class RlBatches:
             actor: the model with its value head; needed with a critic.
             reference: the frozen model; needed with a critic.
             scores: the teacher's word on every item; needed with all_actions.
+
+        Raises:
+            ConfigError: all_actions without scores, or with a model that spells items by several tokens.
         """
         if config.all_actions is not None:
             item_tokens(lm)
-            assert scores is not None
+            if scores is None:
+                raise ConfigError(
+                    "all_actions learns from a teacher's word on every item, and there is none. Give scores, "
+                    "see judge.asked_scores, or leave all_actions out."
+                )
         self.scores = scores
         self.lm, self.asks, self.config = lm, asks, config
         self.actor, self.reference = actor, reference
@@ -90,18 +116,47 @@ class RlBatches:
         self._kept: dict[int, RlBatch] = {}
 
     def __call__(self, step: int, micro: int) -> RlBatch:
-        """Return the lists of a micro-batch, sampled by the model as it is at the first step they serve."""
-        number = step // self.config.updates_per_rollout
-        if step % self.config.updates_per_rollout == 0:
-            self._kept[micro] = self._sample(number, micro)
+        """Return the lists of a micro-batch, sampled by the model as it is at the first step they serve.
+
+        All micro-batches of this process are sampled at once: what a loss is divided by is a sum over them.
+        """
+        rank, processes = place()
+        if step % self.config.updates_per_rollout == 0 and micro == rank:
+            number, mine = step // self.config.updates_per_rollout, range(rank, self.micro_batches, processes)
+            self._kept = self._together({each: self._sample(number, each) for each in mine})
         return self._kept[micro]
+
+    def _together(self, batches: Mapping[int, RlBatch]) -> dict[int, RlBatch]:
+        """Tell each micro-batch of the whole step."""
+        parts = [
+            (
+                0.0 if one.decisions is None else loss_weight(one.decisions.mask, self.config.objective),
+                0.0 if one.choices is None else float(one.choices.weights.sum()),
+                one.health,
+            )
+            for one in batches.values()
+        ]
+        everybodys = [part for process in gathered(parts) for part in process]
+        totals: dict[str, tuple[float, float]] = {}
+        for _, _, health in everybodys:
+            for name, (value, weight) in health.items():
+                before = totals.get(name, (0.0, 0.0))
+                totals[name] = before[0] + value, before[1] + weight
+        step = Step(
+            policy_weight=sum(part[0] for part in everybodys),
+            choices_weight=sum(part[1] for part in everybodys),
+            micro_batches=self.micro_batches,
+            health={name: value / weight for name, (value, weight) in totals.items()},
+        )
+        return {micro: dataclasses.replace(one, step=step) for micro, one in batches.items()}
 
     def _sample(self, number: int, micro: int) -> RlBatch:
         config, lm = self.config, self.lm
         size = config.prompts_per_step // self.micro_batches
         first = number * config.prompts_per_step + micro * size
         asks = shuffled(self.asks, first, size, config.training.seed, STAGE, "order")
-        split = round(config.free_share * size)
+        # Shares of the step, not of the micro-batch: several that hold few prompts have it together.
+        split = round(config.free_share * size * (micro + 1)) - round(config.free_share * size * micro)
         options: dict[str, Any] = {
             "samples": config.samples,
             "temperature": config.temperature,
@@ -161,7 +216,10 @@ class RlBatches:
         split: int,
     ) -> RlBatch:
         config = self.config
-        health = _health(judged[:split], "free") | _health(judged[split:], "constrained")
+        health = {
+            **_health(asks[:split], groups[:split], judged[:split], "free"),
+            **_health(asks[split:], groups[split:], judged[split:], "constrained"),
+        }
         if config.critic is not None:
             return self._valued(asks, groups, judged, health)
         advantages = [
@@ -169,17 +227,16 @@ class RlBatches:
                 group,
                 worth,
                 leave_one_out=config.advantage == "leave_one_out",
-                scale=config.scale_advantages,
+                scale=config.scale_advantages and config.advantage != "greedy",
                 baseline=greedy,
             )
             for group, worth, greedy in zip(groups, judged, self._greedy(asks, split), strict=True)
         ]
-        telling = [
-            k
-            for k, (group, values) in enumerate(zip(groups, advantages, strict=True))
-            if any(np.any(one) for one in values) and all(len(rollout.decided) for rollout in group)
-        ]
-        health["zero_advantage_groups"] = 1.0 - len(telling) / len(groups)
+        decided = [all(len(rollout.decided) for rollout in group) for group in groups]
+        different = [any(np.any(one) for one in values) for values in advantages]
+        both = np.array(decided) & np.array(different)
+        health["zero_advantage_groups"] = float((~both).sum()), float(len(groups))
+        telling = np.flatnonzero(both if config.drop_silent_groups else decided).tolist()
         if not telling:
             return RlBatch(decisions=None, advantages=torch.zeros(0), old_log_probs=None, health=health)
         decisions = lay_out([asks[k] for k in telling], [groups[k] for k in telling], self.lm.vocab_size)
@@ -201,7 +258,7 @@ class RlBatches:
         asks: Sequence[Ask],
         groups: Sequence[Sequence[Rollout]],
         judged: Sequence[Sequence[Judged]],
-        health: dict[str, float],
+        health: Health,
     ) -> RlBatch:
         """Judge by the value model; lists without any decision teach nothing and are left out."""
         config = self.config
@@ -209,6 +266,8 @@ class RlBatches:
         assert self.actor is not None
         assert self.reference is not None
         kept = [k for k, group in enumerate(groups) if all(len(rollout.decided) for rollout in group)]
+        if not kept:
+            return RlBatch(decisions=None, advantages=torch.zeros(0), old_log_probs=None, health=health)
         device = next(self.lm.model.parameters()).device
         lists = [groups[k] for k in kept]
         decisions = lay_out([asks[k] for k in kept], lists, self.lm.vocab_size).to(device)
@@ -229,10 +288,26 @@ class RlBatches:
         )
 
 
-def _health(judged: Sequence[Sequence[Judged]], kind: str) -> dict[str, float]:
+def _health(
+    asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]], judged: Sequence[Sequence[Judged]], kind: str
+) -> dict[str, tuple[float, float]]:
+    """Return sums over lists: rewards and their parts, how far rewards differ, entries that are invalid."""
     lists = [one for group in judged for one in group]
     if not lists:
         return {}
-    means = {name: float(np.mean([one.parts[name] for one in lists])) for name in lists[0].parts}
-    means["reward"] = float(np.mean([one.total for one in lists]))
-    return {f"{kind}_{name}": value for name, value in means.items()}
+    size = float(len(lists))
+    totals = np.array([one.total for one in lists])
+    found = {name: (float(sum(one.parts[name] for one in lists)), size) for name in lists[0].parts}
+    found |= {"reward": (float(totals.sum()), size), "reward_spread": (float(totals.std()) * size, size)}
+    written = sum(len(rollout.items) for group in groups for rollout in group)
+    found["invalid"] = float(written - _num_usable(asks, groups)), float(max(written, 1))
+    return {f"{kind}_{name}": value for name, value in found.items()}
+
+
+def _num_usable(asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]]) -> int:
+    """Return how many entries are items, may be recommended, and are of no work listed before."""
+    usable = 0
+    for ask, group in zip(asks, groups, strict=True):
+        rows = as_rows([[-1 if item is None else item for item in rollout.items] for rollout in group])
+        usable += int(usable_entries(ask.problem, rows).sum())
+    return usable

@@ -44,11 +44,16 @@ class RlConfig(Config):
     temperature: pydantic.PositiveFloat = 1.0
     """Of the sampling. The policy is the distribution that was sampled from."""
     advantage: Literal["grouped", "leave_one_out", "greedy"] = "grouped"
-    """Baseline of a list: the mean of its group, of the others of its group, or the greedy list."""
+    """Baseline of a list: the mean of its group, of the others of its group, or the greedy list (ReMax, Li et
+    al. 2023, arXiv 2310.10505, which scales nothing)."""
     unique: bool = False
     """Whether lists under requests are the likeliest ones that differ, instead of samples."""
     scale_advantages: bool = True
     """Whether to divide by the standard deviation of the group's rewards."""
+    drop_silent_groups: bool = True
+    """Whether groups whose lists are all worth the same are left out of the loss and of its divisor. DAPO
+    leaves them out and samples others (Yu et al. 2025, arXiv 2503.14476, equation 11), which is not done
+    here. False: they count, and the reference holds them, as in GRPO."""
     critic: CriticConfig | None = None
     """A value model instead of the group's baseline, as in PPO; None: none."""
     all_actions: AllActionsConfig | None = None
