@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from steerec.align import best_of
 from steerec.align.best_of import BestOfConfig, learn_best_of
 from steerec.align.credit import Judged
-from steerec.align.preferring import PreferenceConfig
+from steerec.align.preferring import PreferenceConfig, sample_groups
 from steerec.align.rollouts import Ask, Rollout, read_asks, roll_constrained
 from steerec.artifacts import read_json
 from steerec.control.request import Request
@@ -50,6 +50,19 @@ def config(**changes: object) -> BestOfConfig:
     training = TrainingConfig(max_steps=30, learning_rate=3e-3, eval_steps=10)
     learned = PreferenceConfig(training=training, prompts_per_batch=8, max_prompt_tokens=120)
     return BestOfConfig(training=training, reward_model=learned, num_prompts=40, samples=6).replace(**changes)
+
+
+def test_the_reward_model_sees_all_lists_as_hot_as_it_scores_them() -> None:
+    settings = config()
+    learned = settings.judging(1)
+    assert learned.temperature == settings.policy(1).temperature == settings.temperature
+    lm, asks = make()
+    by_place = lambda asks, groups: [  # noqa: E731
+        [Judged(np.zeros(2), float(place), {}) for place, _ in enumerate(group)] for group in groups
+    ]
+    for group in sample_groups(lm, asks[:8], learned, by_place):
+        assert len(group.lists) == learned.samples
+    assert learned.training.seed != settings.judging(0).training.seed
 
 
 def share(lm: LanguageModel, asks: Sequence[Ask]) -> float:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from steerec.align.distillation import Teaching
@@ -23,6 +25,7 @@ from steerec.control.forms import (
     without,
 )
 from steerec.control.request import Request, compile_request
+from steerec.data.catalog import Catalog
 from steerec.errors import ConfigError
 from tiny_shelf import shelf
 
@@ -58,6 +61,15 @@ def test_other_requests_are_refused(controls: list[object]) -> None:
         task(*controls)
 
 
+@pytest.mark.parametrize("changes", [
+    {"exclude": ["3"]}, {"allow_seen": True}, {"prefer": [{"like": ["3"]}]},
+])  # fmt: skip
+def test_requests_that_treat_items_apart_are_refused(changes: dict[str, Any]) -> None:
+    request = Request(count=2, **changes)
+    with pytest.raises(ConfigError, match="know no request"):
+        published_task(request, compile_request(request, CATALOG))
+
+
 def ask(request: Request, history: tuple[int, ...], target: int) -> Ask:
     problem = compile_request(request, CATALOG, history)
     return Ask(tokens=(1,), request=request, problem=problem, history=history, target=target, user=0)
@@ -89,6 +101,42 @@ def test_published_rewards_by_hand() -> None:
     assert (items_only[0].whole, items_only[0].total) == (0.0, 1.5)
     with pytest.raises(ValueError, match="nothing is rewarded"):
         PublishedRewardConfig(list_rewards=False, item_rewards=False)
+
+
+DRAMA = {0, 2}
+"""Members of the category among four films; the teacher ranks them by index."""
+
+
+@pytest.mark.parametrize(("control", "items", "control_of_items", "control_of_list"), [
+    # One of two is inside: 1 / (min(2, 2) - 1 + 1).
+    (only("Drama"), (2, 1), (1.0, 0.0), 0.5),
+    # One of two is outside: 1 / (2 - 1 + 1).
+    (without("Drama"), (2, 1), (0.0, 1.0), 0.5),
+    # "Less than one" for items, so the first is worth nothing yet; two where one may be: 1 / (2 - 1 + 1).
+    (at_most(1, "Drama"), (2, 0), (0.0, 0.0), 0.5),
+    # One place must be left for a member, and none is: 1 / (1 - 0 + 1).
+    (at_least(1, "Drama"), (1, 3), (0.0, 0.0), 0.5),
+    (exactly(1, "Drama"), (0, 3), (1.0, 1.0), 1.0),
+])  # fmt: skip
+def test_published_rewards_of_controls_by_hand(
+    control: Any, items: tuple[int, int], control_of_items: tuple[float, float], control_of_list: float
+) -> None:
+    frame = pl.DataFrame(
+        {
+            "item_id": list("0123"),
+            "title": list("abcd"),
+            "categories": [["Drama"] if i in DRAMA else ["Comedy"] for i in range(4)],
+        }
+    )
+    catalog, request = Catalog.from_frame(frame, noun="films"), Request(count=2, controls=[control])
+    problem = compile_request(request, catalog, ())
+    asked = Ask(tokens=(1,), request=request, problem=problem, history=(), target=3, user=0)
+    teacher = Teaching(lambda h, u: np.tile(-np.arange(4, dtype=np.float32), (len(h), 1)), catalog)
+    ((judged,),) = make_judge(PublishedRewardConfig(), teacher)([asked], [[rollout(*items)]])
+    accuracy = np.array([1.0 if item == 3 else 1 / np.log2(item + 3) for item in items])
+    np.testing.assert_allclose(judged.items, 0.5 * accuracy + 0.5 * np.array(control_of_items))
+    ranking = (accuracy[0] + accuracy[1] / np.log2(3)) / (1 + 1 / np.log2(3) ** 2)
+    assert judged.whole == pytest.approx(10 * (0.5 * ranking + 0.5 * control_of_list))
 
 
 def test_own_rewards_know_places_and_the_whole() -> None:

@@ -80,6 +80,14 @@ def test_groups_are_ranked_and_equal_ones_left_out() -> None:
     pairs = sample_groups(lm, asks, config.replace(loss="dpo"), first_is_wanted)
     assert [(g.rewards[0], g.rewards[-1]) for g in groups] == [g.rewards for g in pairs]
 
+    def two_are_bad(asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]]) -> list[list[Judged]]:
+        return [[Judged(np.zeros(2), float(place > 1), {}) for place, _ in enumerate(g)] for g in groups]
+
+    rejecting = config.replace(loss="s_dpo", num_rejected=3)
+    for group in sample_groups(lm, asks, rejecting, two_are_bad):
+        assert group.rewards == (1.0, 0.0, 0.0, 0.0), "a list as good as the chosen one is not rejected"
+        assert len({one.tokens for one in group.lists[1:]}) <= 2
+
     def equal(asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]]) -> list[list[Judged]]:
         return [[Judged(np.zeros(2), 1.0, {}) for _ in group] for group in groups]
 

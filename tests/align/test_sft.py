@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from steerec.align.distillation import DistillationConfig, Teaching
-from steerec.align.sft import SftBatches, SftConfig, fine_tune, sft_step
+from steerec.align.sft import Journal, SftBatches, SftConfig, fine_tune, sft_step
 from steerec.control.forms import at_least
 from steerec.control.request import Request
 from steerec.errors import ConfigError
@@ -205,6 +205,11 @@ def test_samples_are_written_before_and_at_every_evaluation(tmp_path: Path) -> N
     )
     lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
     assert lines == [{"step": step, "answers": ["tiny says"]} for step in (0, 3, 6)]
+
+    again = Journal(tiny(), tmp_path, lambda lm: ["says it again"], "sft")
+    again(again.lm.model, 3)  # resumed from a checkpoint before it
+    lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["answers"][0]) for line in lines] == [(0, "tiny says"), (3, "says it again")]
 
 
 def test_the_best_weights_are_kept(tmp_path: Path) -> None:

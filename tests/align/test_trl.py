@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from steerec.align import trl as adapter
+from steerec.align.all_actions import AllActionsConfig
 from steerec.align.credit import Judged
 from steerec.align.examples import encode_rows
 from steerec.align.objectives import Objective, surrogate
@@ -292,8 +293,17 @@ def test_what_trl_cannot_do_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(ConfigError, match="copy_dim=0"):
         adapter.trl_sft(tiny(), table(), sft, tmp_path, rows_per_batch=2)
     with pytest.raises(ConfigError, match="loss"):
-        adapter.trl_dpo(lm, [], PreferenceConfig(training=training(), loss="pro"), tmp_path)
+        adapter.trl_dpo(lm, [], PreferenceConfig(training=training(), loss="pro", free=True), tmp_path)
+    with pytest.raises(ConfigError, match="cannot do what this says: free"):
+        adapter.trl_dpo(lm, [], PreferenceConfig(training=training()), tmp_path)
     rl = RlConfig(training=training(), prompts_per_step=4, samples=2)
+    wrong_settings: dict[str, Any] = {"all_actions": AllActionsConfig(), "unique": True}
+    for name, value in wrong_settings.items():
+        with pytest.raises(ConfigError, match=name):
+            adapter.trl_grpo(lm, asks, rl.replace(**{name: value}), tmp_path, free=judge, constrained=judge)
+    with pytest.raises(ConfigError, match="optim"):
+        tables = rl.replace(training=training(optim="rowwise_adamw"))
+        adapter.trl_grpo(lm, asks, tables, tmp_path, free=judge, constrained=judge)
     for wrong, message in ((rl, "free_share"), (rl.replace(advantage="leave_one_out"), "advantage")):
         with pytest.raises(ConfigError, match=message):
             adapter.trl_grpo(lm, asks, wrong, tmp_path, free=judge, constrained=judge, generate=True)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from steerec.artifacts import read_json
 from steerec.evaluate.looks import count_look
-from steerec.evaluate.plots import plot_obedience, plot_training, plot_weights
+from steerec.evaluate.plots import plot_alignment, plot_obedience, plot_training, plot_weights
 from steerec.evaluate.published import published_markdown
 from steerec.evaluate.report import Comparison, Facts, Metric, Report, Row, in_order
 from steerec.evaluate.table import markdown, render
@@ -113,7 +113,11 @@ def test_plots_are_pictures_or_say_that_there_is_nothing(report: Report, tmp_pat
     assert plot_obedience(report, tmp_path / "a.png")
     assert plot_training({"sft": log, "absent": tmp_path / "no"}, tmp_path / "b.png")
     assert plot_weights([{"weight": 0.0, "ndcg@10": 0.1, "teacher": 0.12}], tmp_path / "c.png")
-    for name in "abc":
+    rl = tmp_path / "rl.jsonl"
+    rl.write_text('{"step": 0, "rl/free_reward": 2.0, "rl/kl": 0.0}\n{"step": 50, "rl/ndcg@10": 0.1}\n')
+    assert plot_alignment({"sft": log, "align": rl, "absent": tmp_path / "no"}, tmp_path / "e.png")
+    assert not plot_alignment({"sft": log}, tmp_path / "d.png"), "fine-tuning has no reward"
+    for name in "abce":
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert not plot_weights([], tmp_path / "d.png")
     assert not plot_training({}, tmp_path / "d.png")

@@ -19,10 +19,12 @@ from steerec.align.preferring import PreferenceConfig, prefer, sample_groups
 from steerec.align.reward_model import ModelJudge, best_of, fit_reward_model
 from steerec.align.rewards.judge import Judge
 from steerec.align.rollouts import Ask, roll_constrained, roll_free
+from steerec.align.sft import Selected
 from steerec.artifacts import read_json, write_json
 from steerec.config import Config
 from steerec.llm.language_model import LanguageModel, load_weights
 from steerec.loop import TrainingConfig
+from steerec.processes import is_first
 from steerec.seeding import derive_seed, numpy_rng
 
 STAGE = "best-of"
@@ -38,7 +40,8 @@ class BestOfConfig(Config):
     training: TrainingConfig
     """Optimisation of the policy, in each round."""
     reward_model: PreferenceConfig
-    """How the reward model learns: its prompts, samples, temperature, judge and optimisation."""
+    """How the reward model learns: its prompts, samples, judge and optimisation. It sees all lists of a
+    prompt, and its `loss` and `temperature` are not looked at."""
     num_prompts: pydantic.PositiveInt = 2000
     """Prompts of a round whose best list is learned."""
     samples: int = pydantic.Field(8, ge=2)
@@ -49,7 +52,7 @@ class BestOfConfig(Config):
     """How often all of it is done, each time with the model of the round before."""
     prompts_per_batch: pydantic.PositiveInt = 16
     """Prompts of a step."""
-    select: str = "ndcg@10"
+    select: Selected = "ndcg@10"
     """Validation metric whose best weights a round keeps."""
 
     @property
@@ -72,6 +75,13 @@ class BestOfConfig(Config):
             samples=self.samples,
             temperature=self.temperature,
             prompts_per_batch=self.prompts_per_batch,
+        )
+
+    def judging(self, number: int) -> PreferenceConfig:
+        """Return how the reward model of a round learns: from all lists of a prompt, sampled as hotly."""
+        seed = derive_seed(self.training.seed, STAGE, "reward", number)
+        return self.reward_model.replace(
+            training=self.reward_model.training.replace(seed=seed), loss="pro", temperature=self.temperature
         )
 
 
@@ -105,11 +115,7 @@ def learn_best_of(
         lm.model.load_state_dict(done.state_dict())
     for number in range(len(found), config.rounds):
         place = folder / f"round-{number}"
-        learned = config.reward_model.replace(
-            training=config.reward_model.training.replace(
-                seed=derive_seed(config.training.seed, STAGE, "reward", number)
-            )
-        )
+        learned = config.judging(number)
         groups = sample_groups(lm, halves[0], learned, judge)
         model, result = fit_reward_model(lm, groups, learned, place / "reward-model")
         chosen = ModelJudge(model, lm)
@@ -117,7 +123,8 @@ def learn_best_of(
         prefer(lm, halves[1], config.policy(number), place, judge=chosen, select=select, **options)
         lm.save_whole(place / "model")
         found.append({"round": number, "held_out_accuracy": result.best_metric, **worth})
-        write_json(folder / "rounds.json", found)
+        if is_first():
+            write_json(folder / "rounds.json", found)
     return lm
 
 

@@ -22,6 +22,7 @@ from steerec.align.rollouts import read_asks
 from steerec.align.sft import SftConfig, fine_tune
 from steerec.artifacts import write_json
 from steerec.llm.language_model import LanguageModel
+from steerec.processes import is_first
 
 
 class Present(NamedTuple):
@@ -77,7 +78,9 @@ def align(
     scores = partial(asked_scores, teaching)
     options |= {"free": free, "constrained": constrained, "scores": scores, "select": select}
     tuned, result = reinforce(lm, asks, settings, folder, **options)
-    write_json(folder / "warnings.json", warn_if_hopeless(result.history))
+    warnings = warn_if_hopeless(result.history)
+    if is_first():
+        write_json(folder / "warnings.json", warnings)
     return tuned
 
 

@@ -25,6 +25,8 @@ from torch import Tensor
 from steerec.align.advantages import leave_one_out
 from steerec.config import Config
 
+_TAIL = 0.99
+
 
 class Objective(Config):
     """How advantages become a loss; the module's table says which settings are which paper's."""
@@ -64,14 +66,17 @@ class PolicyLoss(NamedTuple):
     """Tokens whose ratio was clipped, so that they give no gradient."""
     kl_sum: Tensor | None
     """Summed `k3` to the reference, in nats; None without a reference."""
+    kl_tail: Tensor | None
+    """99th percentile of a token's `k3`, in nats; None without a reference."""
     ratio_max: Tensor
     """Largest ratio of new to old probability; 0 without tokens."""
 
     @property
     def health(self) -> dict[str, float]:
-        """Means per token, and the largest ratio."""
+        """Means per token, the largest ratio, and how far the furthest tokens are from the reference."""
         tokens = max(self.num_tokens, 1.0)
         kl = {} if self.kl_sum is None else {"kl": float(self.kl_sum) / tokens}
+        kl |= {} if self.kl_tail is None else {"kl_tail": float(self.kl_tail)}
         return {"clip_fraction": float(self.clipped_sum) / tokens, "ratio_max": float(self.ratio_max)} | kl
 
 
@@ -133,6 +138,7 @@ def surrogate(
         num_tokens=float(mask.sum()),
         clipped_sum=clipped.sum(),
         kl_sum=None if kl is None else kl.detach().sum(),
+        kl_tail=None if kl is None else _tail(kl.detach()[mask]),
         ratio_max=_kept(ratio.detach(), mask).max(),
     )
 
@@ -150,6 +156,11 @@ def _summed(losses: Tensor, mask: Tensor, objective: Objective) -> Tensor:
     if objective.aggregation == "sequence":
         return (losses.sum(dim=1) / mask.sum(dim=1).clamp(min=1)).sum()
     return losses.sum()
+
+
+def _tail(values: Tensor) -> Tensor:
+    """Return the 99th percentile of values, 0 where there are none."""
+    return values.float().quantile(_TAIL) if values.numel() else torch.zeros(())
 
 
 def loss_weight(mask: Tensor, objective: Objective) -> float:

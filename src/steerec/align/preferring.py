@@ -23,7 +23,7 @@ from steerec.align.preference import PreferenceLoss, dpo, implicit_rewards, pro,
 from steerec.align.rewards.judge import Judge, PublishedRewardConfig
 from steerec.align.rewards.own import RewardConfig
 from steerec.align.rollouts import Ask, Rollout, roll_constrained, roll_free
-from steerec.align.sft import Evaluate, Journal, Sample
+from steerec.align.sft import Evaluate, Journal, Sample, Selected
 from steerec.config import Config
 from steerec.errors import DataError
 from steerec.llm.language_model import LanguageModel
@@ -51,7 +51,7 @@ class PreferenceConfig(Config):
     sft_weight: pydantic.NonNegativeFloat = 0.05
     """Weight of the best list's likelihood in pro."""
     num_rejected: pydantic.PositiveInt = 3
-    """Others that s_dpo sees, the worst ones."""
+    """Others that s_dpo sees, the worst ones, all worse than the best."""
     num_prompts: pydantic.PositiveInt = 4000
     """Prompts that lists are sampled for, before training."""
     samples: int = pydantic.Field(8, ge=2)
@@ -68,7 +68,7 @@ class PreferenceConfig(Config):
     """What makes a list better."""
     tasks: tuple[str, ...] | None = None
     """Tasks of the instruction rows that are asked; None: all that ask a user's list."""
-    select: str = "ndcg@10"
+    select: Selected = "ndcg@10"
     """Validation metric whose best weights are kept."""
 
 
@@ -128,9 +128,13 @@ def sample_groups(
 
 
 def _shown(group: Group, config: PreferenceConfig) -> Group:
-    """Keep the lists that the loss looks at."""
+    """Keep the lists that the loss looks at; s_dpo rejects none that is as good as the chosen one."""
     worst = {"dpo": 1, "s_dpo": config.num_rejected, "pro": config.samples - 1, "rejection": 0}[config.loss]
     kept = [0, *range(max(1, config.samples - worst), config.samples)] if worst else [0]
+    if config.loss == "s_dpo":
+        worse = [place for place, reward in enumerate(group.rewards) if reward < group.rewards[0]][-worst:]
+        # As many in every group: where fewer are worse, the worst are rejected again.
+        kept = [0, *sorted(worse[-1 - k % len(worse)] for k in range(len(kept) - 1))]
     return Group(group.ask, tuple(group.lists[i] for i in kept), tuple(group.rewards[i] for i in kept))
 
 

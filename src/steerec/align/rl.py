@@ -24,7 +24,7 @@ from steerec.align.critic import ActorCritic
 from steerec.align.objectives import surrogate, value_loss
 from steerec.align.policy import say
 from steerec.align.rewards.judge import AskedScores, Judge
-from steerec.align.rl_batches import STAGE, RlBatch, RlBatches
+from steerec.align.rl_batches import MOSTLY, STAGE, RlBatch, RlBatches, hopeless
 from steerec.align.rl_config import RlConfig
 from steerec.align.rollouts import Ask
 from steerec.align.sft import Evaluate, Journal, Sample
@@ -153,21 +153,26 @@ def reinforce(
 
 
 def warn_if_hopeless(history: Sequence[dict[str, Any]]) -> list[str]:
-    """Return what the log of a run says against its having learned anything, in words.
+    """Return what the log of a run says against its having learned anything, in words; it is logged too.
 
     Args:
         history: lines of metrics.jsonl.
     """
     warnings = []
-    silent = [
-        line[f"{STAGE}/zero_advantage_groups"] for line in history if f"{STAGE}/zero_advantage_groups" in line
-    ]
-    if silent and float(np.mean(silent)) > _MOSTLY:
+
+    def course(name: str) -> list[float]:
+        return [line[f"{STAGE}/{name}"] for line in history if f"{STAGE}/{name}" in line]
+
+    silent = course("zero_advantage_groups")
+    if silent and float(np.mean(silent)) > MOSTLY:
+        warnings.append(hopeless(float(np.mean(silent))))
+    spread = [*course("free_reward_spread"), *course("constrained_reward_spread")]
+    if spread and max(spread) < _NOTHING:
         warnings.append(
-            f"In {np.mean(silent):.0%} of the groups all lists were worth the same: nothing could be learned "
-            "there. Sample more lists per prompt, or at a higher temperature, or choose finer rewards."
+            "All lists of a step were always worth the same: nothing could be learned. Choose finer rewards, "
+            "or ask for what the model gets right sometimes, and not always."
         )
-    entropy = [line[f"{STAGE}/entropy"] for line in history if f"{STAGE}/entropy" in line]
+    entropy = course("entropy")
     if len(entropy) > 1 and entropy[-1] < _COLLAPSED * entropy[0]:
         warnings.append(
             f"The entropy of a choice fell from {entropy[0]:.2f} to {entropy[-1]:.2f} nats: the model writes "
@@ -178,5 +183,5 @@ def warn_if_hopeless(history: Sequence[dict[str, Any]]) -> list[str]:
     return warnings
 
 
-_MOSTLY = 0.8
 _COLLAPSED = 0.2
+_NOTHING = 1e-9

@@ -6,6 +6,7 @@ Legend: B lists of a micro-batch, T most decisions of a list, S samples of a pro
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -30,7 +31,12 @@ from steerec.llm.packing import hidden_states
 from steerec.processes import gathered, place
 from steerec.seeding import derive_seed, shuffled
 
+logger = logging.getLogger("steerec")
+
 STAGE = "rl"
+MOSTLY = 0.8
+"""Share of groups without difference from which on a run is warned of."""
+_EARLY = 10
 _ROWS = 128
 """Lists decoded together."""
 
@@ -114,6 +120,7 @@ class RlBatches:
         self.free, self.constrained = free, constrained
         self.micro_batches = config.training.gradient_accumulation_steps
         self._kept: dict[int, RlBatch] = {}
+        self._silent: list[float] = []
 
     def __call__(self, step: int, micro: int) -> RlBatch:
         """Return the lists of a micro-batch, sampled by the model as it is at the first step they serve.
@@ -148,7 +155,14 @@ class RlBatches:
             micro_batches=self.micro_batches,
             health={name: value / weight for name, (value, weight) in totals.items()},
         )
+        self._warn_early(step)
         return {micro: dataclasses.replace(one, step=step) for micro, one in batches.items()}
+
+    def _warn_early(self, step: Step) -> None:
+        """Say after a few steps that most groups teach nothing: nobody should wait an hour to read it."""
+        self._silent.append(step.health.get("zero_advantage_groups", 0.0))
+        if len(self._silent) == _EARLY and np.mean(self._silent) > MOSTLY:
+            logger.warning("%s, after %d rollouts: %s", STAGE, _EARLY, hopeless(float(np.mean(self._silent))))
 
     def _sample(self, number: int, micro: int) -> RlBatch:
         config, lm = self.config, self.lm
@@ -286,6 +300,14 @@ class RlBatches:
             health=health,
             targets=targets,
         )
+
+
+def hopeless(share: float) -> str:
+    """Return in words that a share of the groups teaches nothing."""
+    return (
+        f"In {share:.0%} of the groups all lists were worth the same: nothing could be learned there. Sample "
+        "more lists per prompt, or at a higher temperature, or choose finer rewards."
+    )
 
 
 def _health(

@@ -11,6 +11,7 @@ from steerec.align.critic import CriticConfig
 from steerec.align.objectives import Objective
 from steerec.align.rewards.judge import PublishedRewardConfig
 from steerec.align.rewards.own import RewardConfig
+from steerec.align.sft import Selected
 from steerec.config import Config
 from steerec.loop import TrainingConfig
 
@@ -32,7 +33,7 @@ class RlConfig(Config):
         satisfaction=0, gap=0, ranking=1, regret=0.5
     )
     """What lists that satisfy their requests anyway are rewarded for."""
-    select: str = "ndcg@10"
+    select: Selected = "ndcg@10"
     """Validation metric whose best weights are kept: "ndcg@10" of constrained lists, or
     "control_satisfaction@k" of free ones."""
     prompts_per_step: pydantic.PositiveInt = 64

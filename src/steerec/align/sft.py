@@ -26,6 +26,7 @@ from steerec.align.beginnings import Beginnings
 from steerec.align.distillation import DistillationConfig, Teaching, open_items, soft_labels
 from steerec.align.dropout import added_dropout
 from steerec.align.examples import BatchPlan, EncodedRows, encode_rows
+from steerec.artifacts import atomic_path
 from steerec.config import Config
 from steerec.errors import ConfigError
 from steerec.items.identifier import AtomicIdentifier
@@ -44,6 +45,8 @@ _SHOWN = 140
 
 Evaluate = Callable[[LanguageModel], dict[str, float]]
 Sample = Callable[[LanguageModel], list[str]]
+Selected = Literal["ndcg@10", "control_satisfaction@k"]
+"""Validation metrics of constrained and of free lists whose best weights can be kept."""
 
 
 class SftConfig(Config):
@@ -269,7 +272,11 @@ class Journal:
             answers = self.sample(self.lm.with_model(model))
         if not is_first():
             return
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, "answers": answers}, ensure_ascii=False) + "\n")
+        # A resumed run writes anew what stands after its checkpoint.
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
+        kept = [line for line in lines if json.loads(line)["step"] < step]
+        kept.append(json.dumps({"step": step, "answers": answers}, ensure_ascii=False))
+        with atomic_path(self.path) as temporary:
+            temporary.write_text("\n".join(kept) + "\n", encoding="utf-8")
         shown = textwrap.shorten(answers[0], _SHOWN, placeholder=" ...") if answers else ""
         logger.info("%s step %d writes: %s", self.stage, step, shown)

@@ -11,6 +11,8 @@ what TRL cannot do is refused. What stays different, because TRL offers no optio
   `sqrt((S - 1) / S)`.
 - Probabilities are over the whole vocabulary. For free lists that is the policy; for constrained ones it is
   not (see `policy.say`), and the gradient is that of another policy than the one that sampled.
+- Groups whose lists are all worth the same count in what the loss is divided by and in the divergence, as
+  with `drop_silent_groups=False`.
 - TRL scores tokens by the output matrix alone, so that a copy head would silently stay untrained.
 
 Legend: P prompts of a step, S samples of each, B = P * S lists.
@@ -120,7 +122,7 @@ def trl_dpo(
     Args:
         lm: trained in place; a frozen copy of it is the reference.
         groups: lists of one prompt each, see `preferring.sample_groups`; the first is preferred to the last.
-        config: settings; `loss` must be "dpo".
+        config: settings; `loss` must be "dpo", and the lists free.
         folder: of the trainer's checkpoints.
         options: further fields of `trl.DPOConfig`.
 
@@ -128,7 +130,8 @@ def trl_dpo(
         ConfigError: TRL is not installed, the model has a copy head, or a setting has no counterpart.
     """
     trl = _load(lm)
-    _refuse(loss=config.loss != "dpo", temperature=config.temperature != 1)
+    # Lists under requests have probabilities over what was allowed, TRL's are over the whole vocabulary.
+    _refuse(loss=config.loss != "dpo", temperature=config.temperature != 1, free=not config.free)
 
     class TokenDPOTrainer(trl.DPOTrainer):  # type: ignore[misc,name-defined]
         """DPO on token ids: TRL 1.16 tokenises every data set of pairs, and this is its only door."""
@@ -192,6 +195,8 @@ def trl_grpo(
     trl = _load(lm)
     _refuse(
         advantage=config.advantage != "grouped",
+        all_actions=config.all_actions is not None,
+        unique=config.unique,
         critic=config.critic is not None,
         free_share=generate and config.free_share != 1,
     )
@@ -320,11 +325,8 @@ def _grpo_arguments(lm: LanguageModel, asks: Sequence[Ask], config: RlConfig) ->
 
 def _arguments(lm: LanguageModel, training: TrainingConfig, folder: Path) -> dict[str, Any]:
     """Return our optimiser settings as fields of transformers' `TrainingArguments`."""
-    _refuse(
-        eval_steps=training.eval_steps is not None,
-        patience=training.patience is not None,
-        max_minutes=training.max_minutes is not None,
-    )
+    stops = ("eval_steps", "patience", "max_minutes")
+    _refuse(**{name: getattr(training, name) is not None for name in stops}, optim=training.optim != "adamw")
     same = (
         *("max_steps", "learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon"),
         *("max_grad_norm", "gradient_accumulation_steps", "bf16", "logging_steps", "seed"),
@@ -369,8 +371,7 @@ def _refuse(**asked: bool) -> None:
     names = [name for name, is_asked in asked.items() if is_asked]
     if names:
         raise ConfigError(
-            f"TRL cannot do what this says: {', '.join(names)}. Leave it at its default, or train with "
-            "steerec's own loop."
+            f"TRL cannot do what this says: {', '.join(names)}. Change it, or train with steerec's own loop."
         )
 
 

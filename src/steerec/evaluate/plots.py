@@ -24,6 +24,7 @@ def draw_run(folder: Path, report: Report) -> None:
     logs |= {stage: folder / stage / "metrics.jsonl" for stage in ("sft", "align")}
     logs |= {f"align, {path.parts[-2]}": path for path in sorted(folder.glob("align/*/metrics.jsonl"))}
     plot_training(logs, folder / "training.png")
+    plot_alignment(logs, folder / "alignment.png")
 
 
 def plot_obedience(report: Report, path: Path) -> bool:
@@ -91,19 +92,46 @@ def plot_training(logs: Mapping[str, Path], path: Path) -> bool:
     stages = {name: _read(log) for name, log in logs.items() if log.is_file()}
     if not stages:
         return False
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, grid = pyplot.subplots(
-        len(stages), 2, figsize=(9, 2.8 * len(stages)), squeeze=False, layout="constrained"
-    )
+    figure, grid = _grid(len(stages), 2)
     for (name, lines), (left, right) in zip(stages.items(), grid, strict=True):
         _curve(left, lines, lambda key: key.endswith("/loss"), f"{name}: training loss")
         _curve(right, lines, lambda key: key.endswith("/ndcg@10"), f"{name}: validation NDCG@10")
     _save(figure, path)
     return True
+
+
+def plot_alignment(logs: Mapping[str, Path], path: Path) -> bool:
+    """Draw what tells whether reinforcement learning is well, four axes per stage that did it.
+
+    Args:
+        logs: stage name -> its metrics.jsonl.
+        path: the PNG to write.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    read = {name: _read(log) for name, log in logs.items() if log.is_file()}
+    stages = {name: lines for name, lines in read.items() if any(_REWARDS & line.keys() for line in lines)}
+    if not stages:
+        return False
+    figure, grid = _grid(len(stages), len(_HEALTH))
+    for (name, lines), row in zip(stages.items(), grid, strict=True):
+        for axes, (title, keys) in zip(row, _HEALTH.items(), strict=True):
+            for key in keys:
+                _curve(axes, lines, f"rl/{key}".__eq__, f"{name}: {title}", label=key.replace("_", " "))
+            if axes.lines:
+                axes.legend(frameon=False, fontsize=7)
+    _save(figure, path)
+    return True
+
+
+_HEALTH = {
+    "reward of a list": ("free_reward", "constrained_reward"),
+    "nats from the reference": ("kl", "kl_tail"),
+    "shares": ("zero_advantage_groups", "free_invalid", "clip_fraction", "allowed_mass"),
+    "entropy of a choice, nats": ("entropy",),
+}
+_REWARDS = {"rl/free_reward", "rl/constrained_reward"}
 
 
 def plot_weights(curve: Sequence[Mapping[str, float]], path: Path) -> bool:
@@ -122,6 +150,17 @@ def plot_weights(curve: Sequence[Mapping[str, float]], path: Path) -> bool:
     return True
 
 
+def _grid(rows: int, columns: int) -> tuple[Any, Any]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    size = (4.5 if columns < 3 else 3.6) * columns, 2.8 * rows
+    figure, grid = pyplot.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    return figure, grid
+
+
 def _figure(x_label: str, y_label: str) -> tuple[Any, Any]:
     import matplotlib
 
@@ -136,10 +175,12 @@ def _figure(x_label: str, y_label: str) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _curve(axes: Any, lines: Iterable[Mapping[str, float]], wanted: Any, title: str) -> None:
+def _curve(
+    axes: Any, lines: Iterable[Mapping[str, float]], wanted: Any, title: str, *, label: str | None = None
+) -> None:
     points = [(line["step"], value) for line in lines for key, value in line.items() if wanted(key)]
     if points:
-        axes.plot(*zip(*points, strict=True))
+        axes.plot(*zip(*points, strict=True), label=label)
     axes.set_title(title, loc="left", fontsize=9)
     axes.set_xlabel("step")
     axes.grid(alpha=0.25)

@@ -174,8 +174,11 @@ def published_task(request: Request, problem: Problem) -> PublishedTask:
     """Return the published task that a request stands for.
 
     Raises:
-        ConfigError: it is none of them: several controls, a cap, a part of the list.
+        ConfigError: it is none of them: several controls, a cap, a part of the list, items or a history that
+            are treated apart.
     """
+    if request.exclude or request.allow_seen or request.prefer:
+        raise _unknown(request)
     nobody = np.zeros(problem.num_items, np.bool_)
     if not request.controls and request.candidates is None:
         return PublishedTask("SeqRec", nobody, 0)
@@ -195,7 +198,11 @@ def published_task(request: Request, problem: Problem) -> PublishedTask:
                 return PublishedTask("LP", quota.mask, quota.upper)
             if quota.upper >= problem.count:
                 return PublishedTask("MP", quota.mask, quota.lower)
-    raise ConfigError(
+    raise _unknown(request)
+
+
+def _unknown(request: Request) -> ConfigError:
+    return ConfigError(
         f"The published rewards know no request like {request.to_json()}. Leave its task out of `tasks`, or "
         "use rewards of our own."
     )
