@@ -1,10 +1,15 @@
-"""What the processor can do."""
+"""What the machine has, and what it can do."""
 
 from __future__ import annotations
 
 import torch
 
 _FLAGS = ("avx512_bf16", "amx_bf16", "bf16", "arm_bf16")
+
+
+def device() -> torch.device:
+    """Return where networks live: a GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -16,6 +16,7 @@ Legend: B sequences, T tokens, G groups (prompts), S samples of a group, B = G *
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple, Self
 
 import pydantic
@@ -160,7 +161,8 @@ def _summed(losses: Tensor, mask: Tensor, objective: Objective) -> Tensor:
 
 def _tail(values: Tensor) -> Tensor:
     """Return the 99th percentile of values, 0 where there are none."""
-    return values.float().quantile(_TAIL) if values.numel() else torch.zeros(())
+    rank = math.ceil(_TAIL * values.numel())
+    return values.kthvalue(rank).values if rank else torch.zeros(())
 
 
 def loss_weight(mask: Tensor, objective: Objective) -> float:

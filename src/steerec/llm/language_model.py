@@ -15,6 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from steerec.artifacts import atomic_path, read_json, write_json
 from steerec.errors import RequestError, SourceError
+from steerec.hardware import device
 from steerec.items.identifier import AtomicIdentifier, Identifier, identifier_from_dict
 from steerec.llm import copy_llama  # noqa: F401  (registers the tiny model's class with transformers)
 from steerec.llm.chat import Frame, Tokenizer, encode_words, plain_encoder, read_frame
@@ -38,7 +39,7 @@ class LanguageModel:
     it ends right where the marker of the first item is to be written.
 
     Attributes:
-        model: a Hugging Face causal model.
+        model: a Hugging Face causal model; it is moved to the GPU where there is one.
         tokenizer: its fast tokenizer.
         identifier: how items are spelled in its vocabulary.
         name: "tiny", "smollm2-135m", or the folder or id of a pretrained model.
@@ -57,6 +58,10 @@ class LanguageModel:
     max_context: int
     displays: tuple[str, ...] = ()
     reads_numbers: bool = False
+
+    def __post_init__(self) -> None:
+        """Move the weights to where networks live."""
+        self.model.to(device())
 
     @cached_property
     def frame(self) -> Frame:

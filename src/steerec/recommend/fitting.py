@@ -29,11 +29,6 @@ TRAINING = TrainingConfig(
 """Optimisation where a configuration says nothing else; searched for SASRec on ml-100k."""
 
 
-def device() -> torch.device:
-    """Return where networks live: a GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 @contextmanager
 def kept(folder: Path | None) -> Iterator[Path]:
     """Yield a folder for logs and checkpoints; one that is gone afterwards where none is given."""

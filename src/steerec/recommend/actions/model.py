@@ -25,6 +25,7 @@ from steerec.config import Config
 from steerec.data.catalog import Catalog
 from steerec.data.split import Split
 from steerec.errors import DataError, NotFittedError
+from steerec.hardware import device
 from steerec.loop import TrainingConfig, train
 from steerec.networks.actions import ActionNetwork
 from steerec.networks.candidates import candidate_states, remember
@@ -34,7 +35,7 @@ from steerec.recommend.actions.losses import AdaptiveWeights, Enhancer
 from steerec.recommend.actions.points import ActionPoints, pasts_of
 from steerec.recommend.actions.requests import Emission, SampleBatches
 from steerec.recommend.actions.step import ActionStep
-from steerec.recommend.fitting import TRAINING, device, in_steps, kept, start_from_spectrum
+from steerec.recommend.fitting import TRAINING, in_steps, kept, start_from_spectrum
 from steerec.seeding import derive_seed
 
 CARD, TENSORS = "action_model.json", "action_model.safetensors"

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from steerec.data.split import Split
 from steerec.errors import DataError
+from steerec.hardware import device
 from steerec.loop import StepOutput
 from steerec.networks.attention import Sequences
 from steerec.networks.repeats import Seen, items_seen
 from steerec.networks.sequence import SequenceNetwork
-from steerec.recommend.fitting import device
 from steerec.recommend.sequences.config import SequenceConfig
 from steerec.recommend.sequences.losses import LossConfig, next_item_loss
 from steerec.recommend.sequences.tasks import (

@@ -21,10 +21,11 @@ from torch.nn import functional
 
 from steerec.data.split import Split
 from steerec.errors import DataError
+from steerec.hardware import device
 from steerec.loop import StepOutput, train
 from steerec.networks.heterogeneous import HeterogeneousNetwork
 from steerec.networks.sequence import SequenceNetwork
-from steerec.recommend.fitting import device, kept
+from steerec.recommend.fitting import kept
 from steerec.recommend.recommender import Arrays, Recommender
 from steerec.recommend.sequences.config import SequenceConfig
 from steerec.recommend.sequences.lessons import Lessons, learn

@@ -21,13 +21,14 @@ from torch.nn import functional
 
 from steerec.config import Config
 from steerec.data.split import Split
+from steerec.hardware import device
 from steerec.loop import TrainingConfig, train
 from steerec.metrics.ranking import history_mask
 from steerec.networks.actions import NO_ACTION
 from steerec.networks.attention import Sequences
 from steerec.networks.prompts import PASSED, TAKEN, PromptNetwork
 from steerec.networks.ragged import plan_flat
-from steerec.recommend.fitting import TRAINING, device, in_steps, kept, start_from_spectrum
+from steerec.recommend.fitting import TRAINING, in_steps, kept, start_from_spectrum
 from steerec.recommend.recommender import Arrays, Recommender
 from steerec.recommend.sequences.config import SequenceConfig
 from steerec.recommend.sequences.lessons import Lessons, learn
