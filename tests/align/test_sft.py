@@ -15,7 +15,7 @@ from steerec.align.distillation import DistillationConfig, Teaching
 from steerec.align.sft import Journal, SftBatches, SftConfig, fine_tune, sft_step
 from steerec.control.forms import at_least
 from steerec.control.request import Request
-from steerec.errors import ConfigError
+from steerec.errors import ConfigError, DataError
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.lora import LoraConfig
 from steerec.llm.packing import target_logits
@@ -259,3 +259,12 @@ def test_a_small_rule_is_learned(tmp_path: Path) -> None:
                 token = int(lm.model(input_ids=torch.tensor([prompt])).logits[0, -1].argmax())
             assert token == expected
             prompt.append(token)
+
+
+def test_tasks_that_are_left_out_are_not_learned() -> None:
+    rows = table().with_columns(pl.Series("task", ["next_items", "share_about"] * 12))
+    batches = SftBatches(tiny(), rows, config(tasks=("next_items",)))
+    assert len(batches.encoded.lengths) == 12
+    assert batches.rows["task"].unique().to_list() == ["next_items"]
+    with pytest.raises(DataError, match="Tasks that rows have: next_items, share_about"):
+        SftBatches(tiny(), rows, config(tasks=("cap",)))

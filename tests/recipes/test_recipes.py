@@ -44,6 +44,15 @@ def test_the_record_is_complete(name: str) -> None:
     assert type(config).model_validate(json.loads(config.model_dump_json())) == config
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_tasks_that_are_asked_have_rows(name: str) -> None:
+    config = load_recipe(name)
+    tasks = [getattr(stage, "tasks", None) for stage in (config.sft, config.align)]
+    for asked in filter(None, tasks):
+        assert config.instruct is not None
+        assert set(asked) <= set(config.instruct.weights), "a task without rows is never learned"
+
+
 def test_the_list_has_the_documented_fields() -> None:
     for record in describe():
         assert set(record) == {"name", "system", "state", "reported", "ours", "command"}

@@ -28,7 +28,7 @@ from steerec.align.dropout import added_dropout
 from steerec.align.examples import BatchPlan, EncodedRows, encode_rows
 from steerec.artifacts import atomic_path
 from steerec.config import Config
-from steerec.errors import ConfigError
+from steerec.errors import ConfigError, DataError
 from steerec.items.identifier import AtomicIdentifier
 from steerec.llm.cross_entropy import SoftTargets, cross_entropies
 from steerec.llm.language_model import LanguageModel
@@ -73,6 +73,21 @@ class SftConfig(Config):
     asks for (one token per item only; see `align.beginnings`)."""
     lora: LoraConfig | None = None
     """Train low-rank adapters, merged at the end; None trains all weights."""
+    tasks: tuple[str, ...] | None = None
+    """Tasks of the instruction rows that are learned; None: all. What follows fine-tuning may ask others."""
+
+
+def _of_tasks(rows: pl.DataFrame, tasks: tuple[str, ...] | None) -> pl.DataFrame:
+    """Return the rows whose task is among some; None: all."""
+    if tasks is None:
+        return rows
+    found = rows.filter(pl.col("task").is_in(tasks))
+    if not len(found):
+        there = ", ".join(sorted(rows["task"].unique()))
+        raise DataError(
+            f"No instruction row is of the tasks {', '.join(tasks)}. Tasks that rows have: {there}."
+        )
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +117,9 @@ class SftBatches:
 
         Raises:
             ConfigError: distillation without a teacher, or with items that are not one token each.
+            DataError: no row is of the tasks.
         """
+        rows = _of_tasks(rows, config.tasks)
         self.config, self.teacher, self.rows = config, teacher, rows
         self.encoded: EncodedRows = encode_rows(lm, rows, max_tokens=config.pack_length)
         budget, seed = config.tokens_per_batch, config.training.seed

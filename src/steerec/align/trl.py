@@ -84,6 +84,7 @@ def trl_sft(
         residual_dropout=config.residual_dropout != 0,
         distillation=config.distillation is not None,
         lora=config.lora is not None,
+        tasks=config.tasks is not None,
     )
     common = _arguments(lm, config.training, folder) | {"max_length": None}
     arguments = trl.SFTConfig(**(common | {"per_device_train_batch_size": rows_per_batch} | options))

@@ -92,6 +92,9 @@ PUBLISHED_TASKS = (
 def gen() -> RunConfig:
     """RecLM-gen whole: its supervised stage, then PPO on its item and list rewards, with its constants."""
     parent = gen_sft()
+    assert parent.instruct is not None
+    assert parent.sft is not None
+    learned = parent.instruct.weights
     return parent.replace(
         recipe="reclm-gen",
         paper=parent.paper.replace(
@@ -108,10 +111,19 @@ def gen() -> RunConfig:
                 "PPO on the sampled tokens, not on text spelled again",
                 "the value head is in the optimiser, and the reference is frozen whole",
                 "no entropy bonus; the policy's KL stops nothing",
+                "all weights are trained instead of adapters of rank 4 and the output head",
+                "requests are those of the mixture, in its shares: lists of 1 to 10 items, not 6 to 10; "
+                '"about" is asked here and never fine-tuned on, as published',
+                "steps count updates, not rollouts: 3000 are 750 rollouts of 32 prompts",
                 "a title outside the catalogue stands for the first item, as published",
             ),
         ),
         evaluation=parent.evaluation.replace(with_sft=True, published_names=True),
+        instruct=parent.instruct.replace(
+            num_rows=parent.instruct.num_rows + 20 * _USERS,
+            weights=learned | {"share_about": 0.5 * _USERS},
+        ),
+        sft=parent.sft.replace(tasks=tuple(learned)),
         align=RlConfig(
             training=TrainingConfig(
                 max_steps=3000,
