@@ -304,7 +304,7 @@ class _Run:
         if state.best_metric is not None and value <= state.best_metric:
             return state._replace(stale=state.stale + 1)
         if self.rank == 0:
-            _save_tensors(self.folder / "best.safetensors", dict(self.trained))
+            save_tensors(self.folder / "best.safetensors", dict(self.trained))
         return state._replace(best_step=state.step, best_metric=value, stale=0)
 
     def is_stale(self, state: _State) -> bool:
@@ -322,8 +322,8 @@ class _Run:
             return
         with atomic_path(self.folder / CHECKPOINT) as part:
             part.mkdir()
-            _save_tensors(part / "model.safetensors", dict(self.trained))
-            _save_tensors(part / "optimizer.safetensors", self._optimizer_tensors())
+            save_tensors(part / "model.safetensors", dict(self.trained))
+            save_tensors(part / "optimizer.safetensors", self._optimizer_tensors())
             rest = {
                 "log_bytes": self.log.stat().st_size if self.log.is_file() else 0,
                 "seconds": self.seconds,
@@ -351,7 +351,7 @@ class _Run:
                 f"{self.stage}: {folder} is of a training with other settings and cannot be gone on from. "
                 "Give another folder, or delete that one."
             )
-        _copy_tensors(self.trained, load_file(folder / "model.safetensors"))
+        copy_tensors(self.trained, load_file(folder / "model.safetensors"))
         for name, value in load_file(folder / "optimizer.safetensors").items():
             parameter, key = name.rsplit("|", 1)
             # The optimiser counts its steps on the CPU, and keeps the rest beside the weights.
@@ -370,7 +370,7 @@ class _Run:
             if state.best_metric is None:
                 state = self._evaluate(state)
             wait()
-            _copy_tensors(self.trained, load_file(best))
+            copy_tensors(self.trained, load_file(best))
         wait()
         if self.rank == 0:
             best.unlink(missing_ok=True)
@@ -387,12 +387,14 @@ def _add(total: dict[str, float], values: dict[str, float]) -> None:
         total[name] = total.get(name, 0.0) + value
 
 
-def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors to a safetensors file, whole or not at all."""
     with atomic_path(path) as temporary:
         save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, temporary)
 
 
-def _copy_tensors(targets: dict[str, nn.Parameter], values: dict[str, Tensor]) -> None:
+def copy_tensors(targets: dict[str, nn.Parameter], values: dict[str, Tensor]) -> None:
+    """Copy values into parameters, by name, wherever these are."""
     with torch.no_grad():
         for name, parameter in targets.items():
             parameter.copy_(values[name])

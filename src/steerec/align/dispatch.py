@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 
 from steerec.align.best_of import BestOfConfig, learn_best_of
 from steerec.align.distillation import TeacherScores, Teaching
+from steerec.align.learned_reward import LearnedRewardConfig, learned_judge
 from steerec.align.merging import AloneConfig, MergeConfig, learn_merged
 from steerec.align.preferring import PreferenceConfig, prefer
 from steerec.align.rewards.judge import asked_scores, make_judge
 from steerec.align.rl import reinforce, warn_if_hopeless
 from steerec.align.rl_config import RlConfig
-from steerec.align.rollouts import read_asks
+from steerec.align.rollouts import Ask, read_asks
 from steerec.align.sft import SftConfig, fine_tune
 from steerec.artifacts import write_json
 from steerec.llm.language_model import LanguageModel
 from steerec.processes import is_first
+from steerec.seeding import numpy_rng
 
 
 class Present(NamedTuple):
@@ -74,9 +76,25 @@ def align(
     if isinstance(settings, BestOfConfig):
         judge = make_judge(settings.reward_model.reward, teaching)
         return learn_best_of(lm, asks, settings, folder, judge=judge, select=select, **options)
-    free, constrained = (make_judge(r, teaching) for r in (settings.free_reward, settings.constrained_reward))
-    scores = partial(asked_scores, teaching)
-    options |= {"free": free, "constrained": constrained, "scores": scores, "select": select}
+    return _reinforced(lm, asks, settings, folder, teaching, **options)
+
+
+def _reinforced(
+    lm: LanguageModel, asks: list[Ask], settings: RlConfig, folder: Path, teaching: Teaching, **options: Any
+) -> LanguageModel:
+    """Learn from rewards; those that are learned themselves come first, from one half of what is asked."""
+    rewards = {"free": settings.free_reward, "constrained": settings.constrained_reward}
+    judged = asks
+    if any(isinstance(reward, LearnedRewardConfig) for reward in rewards.values()):
+        order = numpy_rng(settings.training.seed, "judged").permutation(len(asks))
+        judged, asks = ([asks[int(i)] for i in half] for half in np.array_split(order, 2))
+    for name, reward in rewards.items():
+        if isinstance(reward, LearnedRewardConfig):
+            truth = make_judge(reward.pairs.reward, teaching)
+            options[name] = learned_judge(lm, judged, reward, folder / f"{name}-reward", truth=truth)
+        else:
+            options[name] = make_judge(reward, teaching)
+    options |= {"scores": partial(asked_scores, teaching), "select": settings.select}
     tuned, result = reinforce(lm, asks, settings, folder, **options)
     warnings = warn_if_hopeless(result.history)
     if is_first():

@@ -127,14 +127,15 @@ def fit_reward_model(
 class ModelJudge:
     """A reward model as a judge: the whole list gets its number."""
 
-    def __init__(self, model: RewardModel, lm: LanguageModel) -> None:
+    def __init__(self, model: RewardModel, lm: LanguageModel, *, truth: Judge | None = None) -> None:
         """Prepare.
 
         Args:
             model: a fitted reward model.
             lm: gives the size of the vocabulary.
+            truth: another judge, whose word is shown beside the reward model's and changes nothing.
         """
-        self.model, self.vocab_size = model, lm.vocab_size
+        self.model, self.vocab_size, self.truth = model, lm.vocab_size, truth
 
     def __call__(self, asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]]) -> list[list[Judged]]:
         """Return what the lists sampled for each ask are worth."""
@@ -142,15 +143,22 @@ class ModelJudge:
             return []
         device = next(self.model.parameters()).device
         with torch.no_grad():
-            worth = self.model(lay_out(asks, groups, self.vocab_size).to(device)).cpu().tolist()
-        found, row = [], 0
-        for group in groups:
-            judged = []
-            for rollout in group:
-                judged.append(Judged(np.zeros(len(rollout.items)), worth[row], {"reward_model": worth[row]}))
-                row += 1
-            found.append(judged)
-        return found
+            worth = iter(self.model(lay_out(asks, groups, self.vocab_size).to(device)).cpu().tolist())
+        found = [[_by_model(rollout, next(worth)) for rollout in group] for group in groups]
+        if self.truth is None:
+            return found
+        true = self.truth(asks, groups)
+        return [
+            [
+                one._replace(parts={**one.parts, "judged": other.total})
+                for one, other in zip(*pair, strict=True)
+            ]
+            for pair in zip(found, true, strict=True)
+        ]
+
+
+def _by_model(rollout: Rollout, worth: float) -> Judged:
+    return Judged(np.zeros(len(rollout.items)), worth, {"reward_model": worth})
 
 
 def best_of(asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]], judge: Judge) -> list[Rollout]:

@@ -8,6 +8,7 @@ import pydantic
 
 from steerec.align.all_actions import AllActionsConfig
 from steerec.align.critic import CriticConfig
+from steerec.align.learned_reward import LearnedRewardConfig
 from steerec.align.objectives import Objective
 from steerec.align.rewards.judge import PublishedRewardConfig
 from steerec.align.rewards.own import RewardConfig
@@ -25,11 +26,11 @@ class RlConfig(Config):
     """Optimisation; micro-batches share the prompts of a step."""
     objective: Objective = Objective()
     """How advantages become a loss."""
-    free_reward: RewardConfig | PublishedRewardConfig = RewardConfig(
+    free_reward: RewardConfig | PublishedRewardConfig | LearnedRewardConfig = RewardConfig(
         satisfaction=1, gap=1, ranking=1, regret=0, place=1
     )
     """What free lists are rewarded for."""
-    constrained_reward: RewardConfig | PublishedRewardConfig = RewardConfig(
+    constrained_reward: RewardConfig | PublishedRewardConfig | LearnedRewardConfig = RewardConfig(
         satisfaction=0, gap=0, ranking=1, regret=0.5
     )
     """What lists that satisfy their requests anyway are rewarded for."""
@@ -88,7 +89,9 @@ class RlConfig(Config):
 
     @property
     def _ranks(self) -> bool:
-        """Whether lists under requests are rewarded for the true next item."""
-        reward = self.constrained_reward
-        is_asked = self.all_actions is None and self.free_share < 1
-        return is_asked and isinstance(reward, RewardConfig) and reward.ranking > 0
+        """Whether lists are rewarded for the true next item."""
+        under_requests = self.all_actions is None and self.free_share < 1
+        asked = ((self.free_reward, self.free_share > 0), (self.constrained_reward, under_requests))
+        rewards = [one for one, is_asked in asked if is_asked]
+        judged = [one.pairs.reward if isinstance(one, LearnedRewardConfig) else one for one in rewards]
+        return any(isinstance(one, RewardConfig) and one.ranking > 0 for one in judged)

@@ -6,6 +6,8 @@ from typing import Literal
 
 from steerec.align.all_actions import AllActionsConfig
 from steerec.align.best_of import BestOfConfig
+from steerec.align.critic import CriticConfig
+from steerec.align.learned_reward import LearnedRewardConfig
 from steerec.align.merging import MergeConfig
 from steerec.align.objectives import Objective
 from steerec.align.preferring import PreferenceConfig
@@ -13,6 +15,7 @@ from steerec.align.rewards.own import RewardConfig
 from steerec.align.rl_config import RlConfig
 from steerec.loop import TrainingConfig
 from steerec.recipes.controllable import PAPER, tiny, tiny_titles
+from steerec.recipes.paper import Paper
 from steerec.run_config import RunConfig
 
 _GRPO = {
@@ -23,6 +26,26 @@ _TEACHING = {
     "credit": "Ciosek and Whiteson 2018, arXiv 1706.05374: the expectation over all actions",
     "teaching": "Agarwal et al. 2024, arXiv 2306.13649: on-policy distillation",
 }
+_INSTRUCT_GPT = Paper(
+    systems=("A07",),
+    title="Training language models to follow instructions with human feedback",
+    authors="Ouyang, Wu, Jiang, Almeida, Wainwright, Mishkin, Zhang, Agarwal, Slama, Ray, Schulman, Hilton, "
+    "Kelton, Miller, Simens, Askell, Welinder, Christiano, Leike, Lowe",
+    venue="NeurIPS 2022",
+    url="https://arxiv.org/abs/2203.02155",
+    state="runs",
+    reported="labellers prefer an aligned model of 1.3B parameters to GPT-3 of 175B; nothing on recommenders",
+    ours="see docs/LOG.md",
+    sources={
+        "reward model": "section 3.5, equation 1: pairwise loss over all pairs of a prompt",
+        "policy": "section 3.5: PPO with a KL penalty per token",
+    },
+    departures=(
+        "a simulated person judges: obedience and the true next item, with Gumbel noise (Bradley and Terry)",
+        "no pre-training data in the policy's loss",
+        "PPO as in controllable-tiny-ppo, the reward's mean not shifted",
+    ),
+)
 _TAUGHT = (
     "instead of PPO on one sampled list: at every beginning of a list that the model writes under its "
     "request, the teacher's word on every item that the request still allows",
@@ -214,6 +237,33 @@ def tiny_best_of() -> RunConfig:
                 reward=RewardConfig(satisfaction=0, gap=0, ranking=1, regret=0),
                 num_prompts=3000,
             ),
+        ),
+    )
+
+
+def tiny_rlhf() -> RunConfig:
+    """The demo's model, a reward model that learns a simulated person's judgements, then PPO on its word."""
+    parent = tiny_grpo()
+    training = _preference_training()
+    return parent.replace(
+        recipe="controllable-tiny-rlhf",
+        paper=_INSTRUCT_GPT,
+        align=RlConfig(
+            training=training.replace(max_steps=200, learning_rate=1e-4, eval_steps=50),
+            free_reward=LearnedRewardConfig(
+                pairs=PreferenceConfig(
+                    training=training.replace(max_steps=300),
+                    free=True,
+                    num_prompts=3000,
+                    reward=RewardConfig(satisfaction=1, gap=1, ranking=1, regret=0, place=1),
+                ),
+                noise=0.3,
+            ),
+            free_share=1.0,
+            samples=4,
+            updates_per_rollout=4,
+            critic=CriticConfig(kl_penalty=0.05),
+            select="control_satisfaction@k",
         ),
     )
 

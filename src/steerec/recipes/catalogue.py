@@ -22,6 +22,7 @@ RECIPES = {
     "controllable-tiny-dpo": "steerec.recipes.alignment:tiny_dpo",
     "controllable-tiny-pro": "steerec.recipes.alignment:tiny_pro",
     "controllable-tiny-best-of": "steerec.recipes.alignment:tiny_best_of",
+    "controllable-tiny-rlhf": "steerec.recipes.alignment:tiny_rlhf",
     "controllable-tiny-on-policy": "steerec.recipes.alignment:tiny_on_policy",
     "controllable-tiny-ppo": "steerec.recipes.ablation:both_rewards",
     "ablation-next-items": "steerec.recipes.ablation:next_items",
