@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from steerec.align.all_actions import AllActionsConfig
 from steerec.align.credit import Judged
 from steerec.align.critic import ActorCritic, CriticConfig
 from steerec.align.objectives import Objective
@@ -200,6 +201,13 @@ def test_later_updates_use_the_same_lists_and_clip() -> None:
 def test_settings_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="multiple of the"):
         config(training={"gradient_accumulation_steps": 3})
+    with pytest.raises(ValueError, match="takes the place of the group's baseline"):
+        config(critic=CriticConfig(), advantage="leave_one_out")
+    for changes in ({"free_share": 1.0}, {"all_actions": AllActionsConfig()}):
+        with pytest.raises(ValueError, match="unique is about sampled lists"):
+            config(unique=True, **changes)
+    with pytest.raises(ValueError, match="control_satisfaction"):
+        config(select="obedience")
     with pytest.raises(ValueError, match="save_steps is 3"):
         config(training={"save_steps": 3}, updates_per_rollout=2)
 

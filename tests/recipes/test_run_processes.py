@@ -1,47 +1,18 @@
-"""A whole run in two processes, as `torchrun` starts them, is the run of one."""
+"""A whole run in two processes that `torchrun` starts is the run of one."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import torch
-from toy import toy
+from run_merged import merged_config
 
-from steerec.align.merging import MergeConfig
 from steerec.evaluate.report import Report
-from steerec.processes import alone, is_first, place
-from steerec.recipes.catalogue import load_recipe
 from steerec.run import run
-from steerec.run_config import RunConfig
-
-
-def _config() -> RunConfig:
-    config = toy(load_recipe("controllable-tiny-merged"), steps=4, rows=80)
-    assert config.sft is not None
-    assert isinstance(config.align, MergeConfig)
-    parts = {
-        name: part.replace(training=part.training.replace(gradient_accumulation_steps=2))
-        for name, part in config.align.parts.items()
-    }
-    return config.replace(
-        crossfit_folds=0,
-        sft=config.sft.replace(
-            training=config.sft.training.replace(gradient_accumulation_steps=2), tokens_per_batch=512
-        ),
-        align=config.align.replace(parts=parts),
-    )
-
-
-def _distributed(rank: int, rendezvous: str, folder: str) -> None:
-    torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2)
-    torch.set_num_threads(1)
-    assert place() == (rank, 2)
-    with alone():
-        assert is_first()
-    run(_config(), Path(folder))
-    torch.distributed.destroy_process_group()
 
 
 def _course(folder: Path, stage: str, name: str) -> list[float]:
@@ -51,8 +22,18 @@ def _course(folder: Path, stage: str, name: str) -> list[float]:
 
 def test_two_processes_make_the_run_of_one(tmp_path: Path) -> None:
     two, one = tmp_path / "two", tmp_path / "one"
-    torch.multiprocessing.spawn(_distributed, (f"file://{tmp_path}/rendezvous", str(two)), nprocs=2)
-    run(_config(), one)
+    script = Path(__file__).with_name("run_merged.py")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    path = os.pathsep.join([str(script.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [*launch, str(script), str(two)],
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    run(merged_config(), one)
     assert _course(two, "sft", "sft/loss") == pytest.approx(_course(one, "sft", "sft/loss"), rel=1e-4)
     for part in ("align/ranking", "align/obeying"):
         assert _course(two, part, "rl/loss") == pytest.approx(

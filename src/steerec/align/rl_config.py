@@ -82,6 +82,12 @@ class RlConfig(Config):
             raise ValueError("moments are present, where no next item is known: leave ranking out of rewards")
         if self.critic is not None and self.all_actions is not None:
             raise ValueError("critic and all_actions are two ways to give credit: choose one of them")
+        if self.critic is not None and (self.advantage != "grouped" or not self.scale_advantages):
+            raise ValueError("a critic takes the place of the group's baseline: leave advantage and "
+                             "scale_advantages at their defaults, or leave the critic out")  # fmt: skip
+        if self.unique and (self.all_actions is not None or self.free_share == 1):
+            raise ValueError("unique is about sampled lists under requests; there are none: leave it out, "
+                             "or all_actions, or lower free_share")  # fmt: skip
         if saved is not None and saved % self.updates_per_rollout:
             raise ValueError(f"save_steps is {saved}: it must be a multiple of the updates_per_rollout, "
                              f"{self.updates_per_rollout}, or a resumed run samples other lists")  # fmt: skip
