@@ -111,7 +111,7 @@ def plot_alignment(logs: Mapping[str, Path], path: Path) -> bool:
         Whether there was anything to draw.
     """
     read = {name: _read(log) for name, log in logs.items() if log.is_file()}
-    stages = {name: lines for name, lines in read.items() if any(_REWARDS & line.keys() for line in lines)}
+    stages = {name: lines for name, lines in read.items() if any(_SHOWN & line.keys() for line in lines)}
     if not stages:
         return False
     figure, grid = _grid(len(stages), len(_HEALTH))
@@ -121,17 +121,20 @@ def plot_alignment(logs: Mapping[str, Path], path: Path) -> bool:
                 _curve(axes, lines, f"rl/{key}".__eq__, f"{name}: {title}", label=key.replace("_", " "))
             if axes.lines:
                 axes.legend(frameon=False, fontsize=7)
+            if title == _SHARES:
+                axes.set_ylim(-0.02, 1.02)
     _save(figure, path)
     return True
 
 
+_SHARES = "shares"
 _HEALTH = {
     "reward of a list": ("free_reward", "constrained_reward"),
     "nats from the reference": ("kl", "kl_tail"),
-    "shares": ("zero_advantage_groups", "free_invalid", "clip_fraction", "allowed_mass"),
+    _SHARES: ("zero_advantage_groups", "free_invalid", "clip_fraction", "allowed_mass"),
     "entropy of a choice, nats": ("entropy",),
 }
-_REWARDS = {"rl/free_reward", "rl/constrained_reward"}
+_SHOWN = {f"rl/{key}" for keys in _HEALTH.values() for key in keys}
 
 
 def plot_weights(curve: Sequence[Mapping[str, float]], path: Path) -> bool:
