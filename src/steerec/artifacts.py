@@ -11,7 +11,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -71,6 +71,14 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def content_sha256(path: Path) -> str:
+    """Return the sha256 (hex) of a file's bytes, or of the names and bytes of all files of a folder."""
+    if not Path(path).is_dir():
+        return file_sha256(path)
+    files = sorted(one for one in Path(path).rglob("*") if one.is_file())
+    return fingerprint([[str(one.relative_to(path)), file_sha256(one)] for one in files])
+
+
 class StageResult(NamedTuple):
     """A finished stage: its folder, the fingerprint that later stages depend on, and whether it ran now."""
 
@@ -83,7 +91,7 @@ class StageResult(NamedTuple):
 def run_stage(
     folder: Path,
     *,
-    module: str,
+    module: str | Sequence[str],
     inputs: Mapping[str, Any],
     build: Callable[[Path], None],
     together: bool = False,
@@ -93,7 +101,8 @@ def run_stage(
     Args:
         folder: where the stage writes; files of an unfinished attempt with the same key stay there, so
             that the stage itself can resume; those of another key are removed first.
-        module: the module that does the work; its source and that of its steerec imports is in the key.
+        module: the module that does the work, or several; their source and that of their steerec imports is
+            in the key.
         inputs: configurations and keys of earlier stages (anything with canonical JSON).
         build: writes the stage's files into the folder.
         together: whether several processes build it, as training does; else the first does, as if alone.
@@ -101,7 +110,8 @@ def run_stage(
     Returns:
         The stage's folder and key. The manifest is written last: a folder without one is unfinished.
     """
-    key = fingerprint({"inputs": inputs, "source": source_sha256(module)})
+    modules = (module,) if isinstance(module, str) else module
+    key = fingerprint({"inputs": inputs, "source": source_sha256(*modules)})
     manifest = folder / MANIFEST
     known = agreed(read_json(manifest) if manifest.is_file() else {})
     if known.get("key") == key:
@@ -196,17 +206,17 @@ def _commit() -> str | None:
         return None
 
 
-def source_sha256(module: str) -> str:
-    """Return one hash over the source of a steerec module and of all steerec modules it imports."""
+def source_sha256(*modules: str) -> str:
+    """Return one hash over the source of steerec modules and of all steerec modules they import."""
     digest = hashlib.sha256()
-    for name, path in sorted(_sources(module).items()):
+    for name, path in sorted(_sources(modules).items()):
         digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
-def _sources(module: str) -> dict[str, Path]:
+def _sources(modules: Sequence[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    waiting = [module]
+    waiting = list(modules)
     while waiting:
         name = waiting.pop()
         path = _source_path(name)

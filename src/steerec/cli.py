@@ -233,9 +233,9 @@ def recommend(
 
     if request is not None and words is not None:
         raise RequestError("--request and --words are two ways to say the same thing: give one of them.")
-    if users is not None and (history or as_json or why):
-        raise ConfigError("--users takes stored histories and writes a file: leave --history, --json and "
-                          "--explain out.")  # fmt: skip
+    if users is not None and (history or as_json or why or budget_s is not None):
+        raise ConfigError("--users takes stored histories and writes a file, in its own time: leave "
+                          "--history, --json, --explain and --budget out.")  # fmt: skip
     if out_file is not None and users is None:
         raise ConfigError("--out is where the lists of --users go: give --users, or leave --out out.")
     asked: Any = words

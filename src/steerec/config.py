@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Self, TypeVar
 
 import pydantic
@@ -49,9 +50,24 @@ def override(config: ConfigT, settings: Iterable[str]) -> ConfigT:
         >>> override(Outer(), ["inner.size=3"]).inner.size
         3
     """
+    waiting: dict[str, Any] = {}
+    refused: ConfigError | None = None
     for setting in settings:
         path, value = parse_setting(setting)
-        config = _set(config, path.split("."), value, setting)
+        names = path.split(".")
+        try:
+            config = _set(config, names, value, setting)
+        except ConfigError as error:
+            if len(names) > 1:
+                raise
+            # Fields that only fit together are given one after the other: the later ones may make it right.
+            refused = refused or error
+            waiting[names[0]] = value
+        with suppress(pydantic.ValidationError):
+            config = config.replace(**waiting)
+            waiting, refused = {}, None
+    if refused is not None:
+        raise refused
     return config
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from steerec.artifacts import adopt_stages
 from steerec.config import override
 from steerec.errors import ConfigError
+from steerec.evaluate.looks import carry_looks
 from steerec.evaluate.table import render
 from steerec.recipes.catalogue import STUDIES, SUITES, load_any
 from steerec.run import load_split, prepare_data, run
@@ -42,6 +43,7 @@ def launch(name: str, settings: Sequence[str], folder: Path, base: Path | None) 
     else:
         if base is not None:
             adopt_stages(base, folder)
+            carry_looks(base, folder)
         report = run(config, folder)
     more = f"\nTest numbers: [bold]steerec eval {folder} --test[/bold] (each look is counted)."
     return Group(render(report), Text.from_markup(more))

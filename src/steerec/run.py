@@ -7,7 +7,7 @@ depends on has changed; a killed one goes on where it stopped. `run` looks at va
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ import polars as pl
 from steerec.align.dispatch import Present, align
 from steerec.align.distillation import Teaching
 from steerec.align.sft import fine_tune
-from steerec.artifacts import StageResult, read_json, run_stage, write_json
+from steerec.artifacts import MANIFEST, StageResult, content_sha256, file_sha256, read_json, write_json
 from steerec.data.source import SOURCES, load_source
 from steerec.data.split import Split, make_split
 from steerec.decode.validation import PlainValidation
@@ -24,25 +24,25 @@ from steerec.decode.weight import choose_weights
 from steerec.errors import SteerecError
 from steerec.evaluate.contest import Contest, pool_labels
 from steerec.evaluate.control import FreeValidation, load_cases
-from steerec.evaluate.looks import count_look
+from steerec.evaluate.looks import carry_looks, count_look
 from steerec.evaluate.plots import draw_run
 from steerec.evaluate.published import published_markdown
 from steerec.evaluate.report import Report
-from steerec.evaluate.session import Contestants, EvaluationConfig, Session
+from steerec.evaluate.session import Contestants, Session
 from steerec.evaluate.table import markdown
 from steerec.instruct.evaluation_requests import RequestsConfig, build_requests, write_requests
 from steerec.instruct.item_starts import item_starts
-from steerec.instruct.rows import TeacherScores, build_rows
+from steerec.instruct.rows import build_rows
 from steerec.items.vectors import installed_embedder
 from steerec.llm.build import build_language_model
 from steerec.llm.language_model import LanguageModel
 from steerec.llm.tiny import TinyConfig
 from steerec.llm.writing import grown_phrases
-from steerec.progress import clock
 from steerec.recommend.crossfit import CrossFit, check_memorisation
 from steerec.recommend.panel import Panel, fit_panel, load_panel
 from steerec.run_config import DataConfig, RunConfig
 from steerec.serve.engine import READER_STAGE, SERVING
+from steerec.stages import do_stage
 from steerec.understand.keyword import KeywordReader
 from steerec.understand.model.phrasebook import phrasebook_sha256
 from steerec.understand.model.training import train_reader
@@ -51,20 +51,7 @@ logger = logging.getLogger("steerec")
 
 Part = Literal["valid", "test"]
 VALUES = "values.parquet"  # what each point and request gave, in the evaluation's folder
-Build = Callable[[Path], None]
 _CROSSFIT = "crossfit"
-_DOES = {
-    "data": "reading and splitting the log",
-    "recommend": "fitting the conventional recommenders; the best one teaches",
-    "requests": "drawing the control requests that every row will answer",
-    "instruct": "writing instruction data with the teacher's help",
-    "sft": "fine-tuning the language model",
-    "align": "sampling lists, judging them, and making better ones likelier",
-    "decode": "choosing the weights of decoding on validation",
-    "reader": "teaching a model to read requests in words",
-    "evaluate-valid": "evaluating on validation",
-    "evaluate-test": "evaluating on test",
-}
 
 
 def run(config: RunConfig, folder: Path, shelf: Path | None = None) -> Report:
@@ -97,6 +84,7 @@ def run(config: RunConfig, folder: Path, shelf: Path | None = None) -> Report:
 
 def prepare_data(data: DataConfig, folder: Path) -> StageResult:
     """Load the log, apply the k-core, split it; writes `data/` with items.parquet."""
+    carry_looks(folder / "data", folder)  # where they stood before
 
     def build(out: Path) -> None:
         source, options = data.source, data.options
@@ -104,7 +92,9 @@ def prepare_data(data: DataConfig, folder: Path) -> StageResult:
             source, options = "folder", {"path": source, **options}
         make_split(load_source(source, **options), data.split).save(out)
 
-    return _stage(folder, "data", "steerec.data.source", {"data": data}, build)
+    given = [value for value in (data.source, *data.options.values()) if isinstance(value, str)]
+    files = {value: content_sha256(Path(value)) for value in given if Path(value).exists()}
+    return do_stage(folder, "data", {"data": data, "files": files}, build)
 
 
 def train_teacher(config: RunConfig, folder: Path, data: StageResult, shelf: Path | None) -> StageResult:
@@ -113,9 +103,7 @@ def train_teacher(config: RunConfig, folder: Path, data: StageResult, shelf: Pat
     def build(out: Path) -> None:
         fit_panel(load_split(folder), config.panel, out, shelf)
 
-    return _stage(
-        folder, "recommend", "steerec.recommend.panel", {"data": data.key, "panel": config.panel}, build
-    )
+    return do_stage(folder, "recommend", {"data": data.key, "panel": config.panel}, build)
 
 
 def draw_requests(config: RunConfig, folder: Path, teacher: StageResult) -> StageResult:
@@ -124,24 +112,16 @@ def draw_requests(config: RunConfig, folder: Path, teacher: StageResult) -> Stag
 
     def build(out: Path) -> None:
         split, scores = load_split(folder), _panel(folder).teacher.scores
-        _draw_part(split, scores, evaluation, "valid", out)
-        _draw_part(split, scores, evaluation, "test", out)
+        numbers: dict[Part, int] = {"valid": evaluation.num_valid_requests, "test": evaluation.num_requests}
+        for part, number in numbers.items():
+            if number:
+                wanted = RequestsConfig(num_requests=number, seed=evaluation.seed)
+                phrasing: Literal["unseen", "validation"] = "unseen" if part == "test" else "validation"
+                frame = build_requests(split, split.points(part), scores, wanted, phrasing)
+                write_requests(frame, out / f"{part}.parquet")
 
     inputs = {"teacher": teacher.key, "evaluation": evaluation}
-    return _stage(folder, "requests", "steerec.instruct.evaluation_requests", inputs, build)
-
-
-def _draw_part(
-    split: Split, scores: TeacherScores, evaluation: EvaluationConfig, part: Part, out: Path
-) -> None:
-    number = evaluation.num_requests if part == "test" else evaluation.num_valid_requests
-    if number == 0:
-        return
-    phrasing: Literal["unseen", "validation"] = "unseen" if part == "test" else "validation"
-    wanted = RequestsConfig(num_requests=number, seed=evaluation.seed)
-    write_requests(
-        build_requests(split, split.points(part), scores, wanted, phrasing), out / f"{part}.parquet"
-    )
+    return do_stage(folder, "requests", inputs, build)
 
 
 def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) -> StageResult:
@@ -177,8 +157,9 @@ def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) ->
                 phrases=phrases,
             )
 
-    inputs = {"teacher": teacher.key, "instruct": mixture, "crossfit_folds": config.crossfit_folds}
-    return _stage(folder, "instruct", "steerec.instruct.rows", inputs, build)
+    folds = {"crossfit_folds": config.crossfit_folds, "seed": config.seed}
+    inputs = {"teacher": teacher.key, "instruct": mixture, **folds}
+    return do_stage(folder, "instruct", inputs, build)
 
 
 def _teaching(config: RunConfig, folder: Path, split: Split, panel: Panel) -> Teaching:
@@ -217,7 +198,7 @@ def tune_language_model(
         tuned.save_pretrained(out / "model")
 
     inputs = {"rows": rows.key, "llm": llm, "sft": sft, "seed": config.seed}
-    return _stage(folder, "sft", "steerec.align.sft", inputs, build)
+    return do_stage(folder, "sft", inputs, build)
 
 
 def align_language_model(
@@ -245,8 +226,12 @@ def align_language_model(
         tuned = align(lm, table, settings, out, teaching=teaching, present=present, **options)
         tuned.save_pretrained(out / "model")
 
-    inputs = {"model": model.key, "rows": rows.key, "align": settings, "seed": config.seed}
-    return _stage(folder, "align", "steerec.align.dispatch", inputs, build)
+    # Validation chooses the weights that are kept.
+    cases = folder / "requests" / "valid.parquet"
+    asked = file_sha256(cases) if cases.is_file() else None
+    validation = {"points": config.validation_points, "beam": config.decode.beam, "requests": asked}
+    inputs = {"model": model.key, "rows": rows.key, "align": settings, "seed": config.seed, **validation}
+    return do_stage(folder, "align", inputs, build)
 
 
 def weigh_teacher(config: RunConfig, folder: Path, model: StageResult) -> StageResult:
@@ -258,9 +243,7 @@ def weigh_teacher(config: RunConfig, folder: Path, model: StageResult) -> StageR
         weights = choose_weights(lm, split, _panel(folder).teacher, config.decode, config.seed)
         write_json(out / "weights.json", weights)
 
-    return _stage(
-        folder, "decode", "steerec.decode.weight", {"model": model.key, "decode": config.decode}, build
-    )
+    return do_stage(folder, "decode", {"model": model.key, "decode": config.decode}, build)
 
 
 def teach_reader(config: RunConfig, folder: Path, data: StageResult) -> StageResult:
@@ -271,7 +254,7 @@ def teach_reader(config: RunConfig, folder: Path, data: StageResult) -> StageRes
         assert config.reader is not None
         train_reader(config.reader, [load_split(folder).catalog], out)
 
-    return _stage(folder, READER_STAGE, "steerec.understand.model.training", inputs, build)
+    return do_stage(folder, READER_STAGE, inputs, build)
 
 
 def publish(config: RunConfig, folder: Path) -> None:
@@ -286,6 +269,7 @@ def publish(config: RunConfig, folder: Path) -> None:
         "weight": weights["weight"] if weights else 0.0,
         "first_place": weights["first_place"] if weights else 0.0,
         "beam": config.decode.beam,
+        "reader": config.reader is not None,
     }
     write_json(folder / SERVING, record)
 
@@ -312,10 +296,10 @@ def evaluate(folder: Path, part: Part, *, command: str | None = None) -> Report:
     def build(out: Path) -> None:
         _evaluate(config, folder, part, said, out)
 
-    stages = ("data", "recommend", "requests", "sft", "align", "decode")
-    manifests = {name: folder / name / "manifest.json" for name in stages}
-    keys = {name: read_json(path)["key"] for name, path in manifests.items() if path.is_file()}
-    result = _stage(folder, f"evaluate-{part}", "steerec.evaluate.session", {"stages": keys}, build)
+    stages = ["data", "recommend", "requests", *(["sft", "decode"] if config.llm is not None else [])]
+    stages += [] if config.align is None else ["align"]
+    keys = {name: read_json(folder / name / MANIFEST)["key"] for name in stages}
+    result = do_stage(folder, f"evaluate-{part}", {"stages": keys}, build)
     report = Report.load(result.folder / "report.json")
     report.save(folder / "report.json")
     (folder / "report.md").write_text(markdown(report), encoding="utf-8")
@@ -367,7 +351,7 @@ def _evaluate(config: RunConfig, folder: Path, part: Part, command: str, out: Pa
         beam=serving["beam"],
         seconds=panel.seconds,
     )
-    looks = count_look(folder / "data", split.hash, config.recipe) if part == "test" else 0
+    looks = count_look(folder, split.hash, config.recipe) if part == "test" else 0
     requests = folder / "requests" / f"{part}.parquet"
     cases = load_cases(requests, split, part) if requests.is_file() else []
     session = Session(contestants, part, cases, config.evaluation)
@@ -376,18 +360,6 @@ def _evaluate(config: RunConfig, folder: Path, part: Part, command: str, out: Pa
     report = session.report(looks=looks, command=command, weight_curve=curve, dataset=config.data.name)
     session.values.save(out / VALUES)
     report.save(out / "report.json")
-
-
-def _stage(folder: Path, name: str, module: str, inputs: dict[str, Any], build: Build) -> StageResult:
-    def announced(out: Path) -> None:
-        logger.info("%s: %s", name, _DOES[name])
-        build(out)
-
-    together = name in ("recommend", "sft", "align")
-    result = run_stage(folder / name, module=module, inputs=inputs, build=announced, together=together)
-    how = f"reused (took {clock(result.seconds)})" if result.skipped else f"done in {clock(result.seconds)}"
-    logger.info("%s: %s", name, how)
-    return result
 
 
 def load_split(folder: Path) -> Split:

@@ -9,6 +9,7 @@ import pytest
 from steerec.artifacts import (
     adopt_stages,
     atomic_path,
+    content_sha256,
     file_sha256,
     read_json,
     run_stage,
@@ -84,7 +85,19 @@ def test_a_killed_stage_keeps_its_files_for_the_same_inputs_only(tmp_path: Path)
     assert kept == [True, False]
 
 
+def test_a_folder_is_its_files(tmp_path: Path) -> None:
+    (tmp_path / "one" / "deep").mkdir(parents=True)
+    (tmp_path / "one" / "deep" / "a").write_text("1")
+    first = content_sha256(tmp_path / "one")
+    assert content_sha256(tmp_path / "one") == first
+    (tmp_path / "one" / "deep" / "a").write_text("2")
+    assert content_sha256(tmp_path / "one") != first
+    assert content_sha256(tmp_path / "one" / "deep" / "a") == file_sha256(tmp_path / "one" / "deep" / "a")
+
+
 def test_source_hash_follows_imports() -> None:
+    both = source_sha256("steerec.seeding", "steerec.artifacts")
+    assert both not in (source_sha256("steerec.seeding"), source_sha256("steerec.artifacts"))
     assert source_sha256("steerec.seeding") != source_sha256("steerec.artifacts")
     assert source_sha256("steerec.seeding") == source_sha256("steerec.seeding")
 

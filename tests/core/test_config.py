@@ -34,6 +34,28 @@ def test_overrides_reach_nested_fields_and_leave_the_original_alone() -> None:
     assert start == _Outer()
 
 
+class _Both(Config):
+    first: int | None = 1
+    second: int | None = 2
+    steps: int = 3
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> _Both:
+        if (self.first is None) != (self.second is None):
+            raise ValueError("give both, or neither")
+        return self
+
+
+def test_overrides_that_only_fit_together_are_taken_together() -> None:
+    assert override(_Both(), ["first=null", "steps=5", "second=null"]) == _Both(
+        first=None, second=None, steps=5
+    )
+    with pytest.raises(ConfigError, match="first=null.*give both, or neither"):
+        override(_Both(), ["first=null", "steps=5"])
+    with pytest.raises(ConfigError, match="not allowed here"):
+        override(_Both(), ["steps=many", "steps=5"])
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [

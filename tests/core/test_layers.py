@@ -41,7 +41,7 @@ SUPPORT = {
     "processes",
 }
 # Support modules stand below every folder: they import no folder. A name needed for types only is no import.
-TOP = {"run", "run_config", "suite", "launch", "cli", "demo", "doctor", "__init__", "__main__"}
+TOP = {"run", "run_config", "stages", "suite", "launch", "cli", "demo", "doctor", "__init__", "__main__"}
 
 
 def _imported(path: Path) -> set[str]:

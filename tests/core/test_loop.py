@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from steerec import loop
 from steerec.errors import ConfigError
 from steerec.loop import StepOutput, TrainingConfig, TrainingResult, seconds_spent, train
 from steerec.optimisers import Schedule, rate_factor
@@ -221,3 +223,31 @@ def test_bfloat16_is_used_only_where_the_processor_has_it(
             )
     assert seen == [True, False]
     assert caplog.text.count("no bfloat16 arithmetic, so float32 is used") == 1
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_run_killed_while_it_cleans_up_can_be_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    """The kill comes before or after the checkpoint is deleted."""
+    evaluate = lambda m: {"quality": -float((m(torch.ones(1, 4)) - 4).square())}  # noqa: E731
+
+    def run(folder: Path) -> nn.Module:
+        model, config = _Model(), _config(eval_steps=4)
+        train(model, _batches, _step, config, folder, stage="toy", evaluate=evaluate, select="quality")
+        return model
+
+    def killed(folder: Path, **options: bool) -> None:
+        if gone:
+            rmtree(folder, **options)
+        raise KeyboardInterrupt
+
+    unbroken, rmtree = run(tmp_path / "a"), shutil.rmtree
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "b")
+    again = run(tmp_path / "b")
+    for a, b in zip(unbroken.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["metrics.jsonl"]

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from steerec.artifacts import read_json
-from steerec.evaluate.looks import count_look
+from steerec.evaluate.looks import carry_looks, count_look
 from steerec.evaluate.plots import plot_alignment, plot_obedience, plot_training, plot_weights
 from steerec.evaluate.published import published_markdown
 from steerec.evaluate.report import Comparison, Facts, Metric, Report, Row, in_order
@@ -127,6 +127,10 @@ def test_plots_are_pictures_or_say_that_there_is_nothing(report: Report, tmp_pat
 def test_looks_are_counted_per_split(tmp_path: Path) -> None:
     assert [count_look(tmp_path, "h1", "demo"), count_look(tmp_path, "h1", "demo")] == [1, 2]
     assert count_look(tmp_path, "h2", "demo") == 1
+    carry_looks(tmp_path, tmp_path / "next")
+    assert count_look(tmp_path / "next", "h1", "demo") == 3, "a run that goes on from another counts on"
+    carry_looks(tmp_path, tmp_path / "next")
+    assert count_look(tmp_path / "next", "h1", "demo") == 4, "its own count stays"
     assert len(read_json(tmp_path / "test_looks.json")["h1"]) == 2
 
 

@@ -7,9 +7,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from steerec.artifacts import read_json, write_json
+from steerec.data.synthetic import make_world
 from steerec.errors import ConfigError
+from steerec.evaluate.looks import count_look
 from steerec.launch import launch
 from steerec.recipes.catalogue import RECIPES, STUDIES, SUITES, load_any, load_paper
+from steerec.run import prepare_data
+from steerec.run_config import DataConfig
+from steerec.serve.engine import find_reader
 
 WORLD = ("data.source=synthetic", 'data.options={"num_users": 40, "num_items": 30}')
 
@@ -45,3 +51,29 @@ def test_only_recipes_take_over_stages(name: str, tmp_path: Path) -> None:
 def test_an_unknown_name_lists_all_kinds(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Did you mean .*unigrf.*recgpt.*Suites: all-sequential"):
         launch("unigrff", [], tmp_path, None)
+
+
+def test_a_log_that_was_imported_again_is_read_again(tmp_path: Path) -> None:
+    make_world(num_users=40, num_items=30, seed=1).save(tmp_path / "mine")
+    config = DataConfig(source=str(tmp_path / "mine"))
+    first = prepare_data(config, tmp_path / "run")
+    assert prepare_data(config, tmp_path / "run").skipped
+    count_look(tmp_path / "run", "hash", "a run")
+    make_world(num_users=40, num_items=30, seed=2).save(tmp_path / "mine")
+    second = prepare_data(config, tmp_path / "run")
+    assert not second.skipped
+    assert second.key != first.key
+    assert count_look(tmp_path / "run", "hash", "a run") == 2, "what was counted stays"
+
+
+def test_stages_of_another_configuration_are_not_taken_for_the_runs_own(tmp_path: Path) -> None:
+    settings = [*WORLD, 'panel.rows=["popularity"]', "evaluation.num_valid_requests=4"]
+    launch("floor", settings, tmp_path / "run", None)
+    stale = tmp_path / "run" / "sft"
+    stale.mkdir()
+    write_json(stale / "manifest.json", {"key": "of another run"})
+    before = read_json(tmp_path / "run" / "evaluate-valid" / "manifest.json")["key"]
+    launch("floor", settings, tmp_path / "run", None)
+    assert read_json(tmp_path / "run" / "evaluate-valid" / "manifest.json")["key"] == before
+    (tmp_path / "run" / "reader" / "model").mkdir(parents=True)
+    assert find_reader(tmp_path / "run") is None, "the run is configured without a reader"

@@ -101,7 +101,7 @@ def test_the_demo_recipe_obeys_and_counts_its_looks(tmp_path: Path) -> None:
     assert report.oracle_violations["lm-constrained"] == 0
     assert report.facts.looks == 1
     assert evaluate(tmp_path, "test").facts.looks == 1  # reused: nobody looked again
-    looks = read_json(tmp_path / "data" / "test_looks.json")
+    looks = read_json(tmp_path / "test_looks.json")
     assert len(looks[report.facts.split_hash]) == 1
     for name in ("report.md", "obedience.png", "training.png", "weights.png"):
         assert (tmp_path / name).is_file(), name

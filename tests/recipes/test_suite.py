@@ -80,9 +80,9 @@ def test_only_some_members_may_be_run_and_known_ones_are_shown(small: SuiteConfi
 def test_the_test_split_is_looked_at_once_and_remembered(small: SuiteConfig, folder: Path) -> None:
     first = evaluate_suite(folder, "test")
     assert {row.split for row in first.rows} == {"test"}
-    looks = [read_json(path) for path in folder.glob("*/data/test_looks.json")]
+    looks = [read_json(path) for path in folder.glob("*/test_looks.json")]
     assert evaluate_suite(folder, "test").rows == first.rows
-    assert [read_json(path) for path in folder.glob("*/data/test_looks.json")] == looks
+    assert [read_json(path) for path in folder.glob("*/test_looks.json")] == looks
     files = sorted(path.name for path in small.results.rglob("*.json"))
     assert files == ["floor.json", "sasrec.json", "teacher-ensemble.json"]
 

@@ -1,4 +1,4 @@
-"""Looks at a test split are counted, in a file beside the data, keyed by the split's hash."""
+"""Looks at a test split are counted, in a file of the run's folder, keyed by the split's hash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def count_look(folder: Path, split_hash: str, what: str) -> int:
     """Record one evaluation on a test split and return how many there have been.
 
     Args:
-        folder: the folder that holds the data.
+        folder: of the run, and of no stage: what a stage writes is removed when the stage is done again.
         split_hash: hash of the split; every split has its own counter.
         what: name of the run, for the record.
 
@@ -28,3 +28,9 @@ def count_look(folder: Path, split_hash: str, what: str) -> int:
     looks.setdefault(split_hash, []).append(entry)
     write_json(path, looks)
     return len(looks[split_hash])
+
+
+def carry_looks(source: Path, folder: Path) -> None:
+    """Let a run go on counting from another folder's looks; one that counts already is left alone."""
+    if (source / FILE).is_file() and not (folder / FILE).exists():
+        write_json(folder / FILE, read_json(source / FILE))

@@ -370,8 +370,10 @@ def find_reader(folder: Path, given: str | Path | None = None) -> Path | None:
     """
     if given is not None:
         return Path(given)
-    own = Path(folder) / READER_STAGE / "model"
-    return own if own.is_dir() and text_vectors_installed() else None
+    own, serving = Path(folder) / READER_STAGE / "model", Path(folder) / SERVING
+    # A stage of an earlier configuration may lie there that the run has no reader by now.
+    has_one = own.is_dir() and (not serving.is_file() or read_json(serving).get("reader", True))
+    return own if has_one and text_vectors_installed() else None
 
 
 __all__ = ["InfeasibleRequest", "Item", "Recommendation", "Recommender"]
