@@ -255,6 +255,7 @@ def test_what_is_no_cap_is_refused(fields: dict[str, object], message: str) -> N
         ({"like": [["a"]]}, "like: items are named by id or title"),
         ({"where": COMEDY, "weight": "1"}, "weight: a weight is a number, and got '1'."),
         ({"where": COMEDY, "weight": float("inf")}, "weight: a weight is a finite number, and got inf."),
+        ({"where": COMEDY, "weight": 10**400}, "weight: a weight is a finite number, and got 1000"),
     ],
 )
 def test_what_is_no_wish_is_refused(fields: dict[str, object], message: str) -> None:

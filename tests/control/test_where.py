@@ -163,6 +163,7 @@ for _ in range(25):
         ({"year": {}}, '"year": the condition is empty; name an operator: all_of, ge'),
         ({"year": {"gte": 1}}, '"year": there is no operator "gte". Did you mean "gt" or "ge"?'),
         ({"year": {"ge": float("nan")}}, '"year.ge" takes a string, a number or an ISO date, and got nan.'),
+        ({"year": {"le": 10**400}}, '"year.le" takes numbers of at most 308 digits'),
         ({"year": [[1]]}, '"year" takes a string, a number or an ISO date, and got [1].'),
         ({"categories": {"all_of": "Comedy"}}, '"categories.all_of" takes a list, and got'),
         ({"title": {"contains": " "}}, '"title.contains" takes a non-empty string'),

@@ -80,6 +80,17 @@ def test_greedy_generation_equals_the_walk_token_for_token(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_processor_can_be_used_again_after_one_token(kind: str) -> None:
+    lm, begun, problems = requests(kind, 0)
+    width = max(map(len, begun))
+    processor = ControlLogits(lm, problems, prompt_tokens=width)
+    nothing_yet = torch.zeros(len(problems), width, dtype=torch.int64)
+    scores = torch.zeros(len(problems), lm.model.config.vocab_size)
+    first = processor(nothing_yet, scores)
+    assert torch.equal(processor(nothing_yet, scores), first)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_samples_satisfy(kind: str) -> None:
     for seed in range(4):
         lm, begun, problems = requests(kind, seed, sharpness=1.0)

@@ -32,6 +32,14 @@ def test_sums_are_right() -> None:
         assert int(answer) == a + b
 
 
+def test_a_line_ends_where_json_lines_end(tmp_path: Path) -> None:
+    path = tmp_path / "chat.jsonl"
+    path.write_text(
+        json.dumps({"prompt": "a\u2028b", "completion": "c"}, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    assert ("a\u2028b", "c") in [pair for part in load_chat(path).pairs.values() for pair in part]
+
+
 def test_validation_pairs_are_no_training_pairs() -> None:
     chat = Chat([(f"q{n}", "a") for n in range(40)])
     assert [question for question, _ in chat.pairs["valid"]] == ["q9", "q19", "q29", "q39"]

@@ -156,3 +156,8 @@ def test_best_items_is_the_sorted_order_without_twins(seed: int, size: int) -> N
         best_items(scores, allowed, alone, size, has_twins=False).tolist()
         == best_items(scores, allowed, alone, size).tolist()
     )
+
+
+def test_bounds_that_cross_have_no_label(catalog: Catalog) -> None:
+    crossed = [{"where": {"genres": "A"}, "at_least": 3, "at_most": 2}]
+    assert label(catalog, crossed, None) is None

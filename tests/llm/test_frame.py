@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
+from steerec.control.wording import spoken_titles
+from steerec.data.catalog import Catalog
 from steerec.errors import ConfigError
 from steerec.llm.chat import encode_words, plain_encoder, read_frame
+from steerec.llm.tiny import TinyConfig, build_tiny
 from tiny_shelf import tiny
 
 CHATML = (
@@ -67,6 +71,24 @@ def test_quoted_names_become_items_and_the_longest_wins() -> None:
     assert encode_words(letters, words, names) == expected
     assert encode_words(letters, words, {}) == letters(words)
     assert encode_words(letters, "", names) == []
+
+
+def test_every_name_that_requests_are_worded_with_becomes_its_item() -> None:
+    """Apostrophes, quotes, twins: whatever stands between the quotes leads to the item it was written for."""
+    frame = pl.DataFrame(
+        {
+            "item_id": ["17", "18", "19", "20"],
+            "title": ["Schindler's List", "The \"Burbs' Guide", "Heat", "Heat"],
+            "year": [1993, 1989, 1995, 1995],
+        }
+    )
+    catalog = Catalog.from_frame(frame, noun="films")
+    lm = build_tiny(catalog, ["Only from films."], TinyConfig(num_words=300, hidden_size=16, num_heads=2))
+    for index, item in enumerate(catalog.item_ids):
+        words = f"Only from {spoken_titles([item], catalog)}."
+        tokens = lm.encode_words(words)
+        items = [token for token in tokens if token >= lm.identifier.spell(0)[0][0]]
+        assert items == [lm.identifier.spell(index)[0][0]], (words, tokens)
 
 
 def test_typed_control_tokens_stay_words() -> None:

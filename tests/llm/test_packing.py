@@ -153,6 +153,18 @@ def test_a_fold_by_hand() -> None:
     assert [row.nonzero()[:, 0].tolist() for row in mask] == sees_itself_and
 
 
+def test_logits_stand_beside_their_own_targets_when_branches_begin_apart() -> None:
+    """Only the second branch's first token is predicted, so its source comes before the first branch's."""
+    lm = tiny()
+    batch = pad([fold([7, 8], [[3, 4], [5, 6]], [[0.0, 1.0], [1.0, 0.0]])])
+    with torch.no_grad():
+        logits, targets, _ = target_logits(lm.model, batch)
+        alone = [lm.model(torch.tensor([tokens])).logits[0, -1] for tokens in ([7, 8, 3], [7, 8])]
+    assert targets.tolist() == [4, 5]
+    for row, expected in zip(logits, alone, strict=True):
+        torch.testing.assert_close(row, expected, atol=1e-4, rtol=1e-4)
+
+
 def test_folded_answers_equal_answers_one_by_one(trained: tuple[Any, list[Example]]) -> None:
     model, examples = trained
     prompt, answers, folded = examples[0].tokens[:-4], [e.tokens[-4:] for e in examples[:3]], []

@@ -218,9 +218,13 @@ def _read_column(value: object) -> object:
 def _read_weight(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | Fraction):
         raise RequestError(f"a weight is a number, and got {value!r:.40}")
-    if not math.isfinite(value):
+    try:
+        weight = float(value)
+    except OverflowError:
+        weight = math.inf
+    if not math.isfinite(weight):
         raise RequestError(f"a weight is a finite number, and got {value!r:.40}")
-    return float(value)
+    return weight
 
 
 class Wish(RequestPart):

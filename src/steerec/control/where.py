@@ -182,6 +182,10 @@ def _is_list(value: object) -> bool:
     return isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes)
 
 
+_LARGEST = 10**308
+"""Whole numbers beyond it cannot be compared with a column of floats."""
+
+
 def _scalar(value: object, place: str) -> Scalar:
     if isinstance(value, bool):  # a yes-or-no column is a category column of the catalogue
         return "true" if value else "false"
@@ -189,6 +193,8 @@ def _scalar(value: object, place: str) -> Scalar:
         value = int(value) if value == value.to_integral_value() and abs(value) < 2**53 else float(value)
     if isinstance(value, date):
         return value.isoformat()[:10]
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise RequestError(f'"{place}" takes numbers of at most 308 digits, and got one of more.')
     if isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if value is None:

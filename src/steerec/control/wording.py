@@ -105,7 +105,7 @@ def spoken_column(column: str, catalog: Catalog) -> str:
 
 def spoken_titles(references: Sequence[str], catalog: Catalog) -> str:
     """Return a quoted list of items, each by a name that leads back to it."""
-    return ", ".join(_quote(_name(reference, catalog)) for reference in references)
+    return ", ".join(_quote(spoken_name(reference, catalog)) for reference in references)
 
 
 def alternatives(values: Sequence[str], word: str = "or") -> str:
@@ -114,7 +114,8 @@ def alternatives(values: Sequence[str], word: str = "or") -> str:
     return f"{', '.join(first)} {word} {last}" if first else last
 
 
-def _name(reference: str, catalog: Catalog) -> str:
+def spoken_name(reference: str, catalog: Catalog) -> str:
+    """Return what leads back to an item: its display name where that means it, else its id."""
     try:
         index = catalog.resolve(reference)
         display = catalog.displays[index]
@@ -130,7 +131,7 @@ def _quote(text: str) -> str:
 
 
 def _number(value: Scalar) -> str:
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _parts(where: Where) -> list[tuple[str, Condition] | Where]:

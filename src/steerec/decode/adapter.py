@@ -92,6 +92,8 @@ class ControlLogits(LogitsProcessor):  # type: ignore[misc]
 
     def _path(self, request: int, tokens: list[int]) -> Path | None:
         """Return where a row stands: one step from where it stood, else walked from the beginning."""
+        if not tokens:
+            return self._begun[request]
         path = self._known.get((request, tuple(tokens[:-1])))
         start = len(tokens) - 1
         if path is None:

@@ -83,7 +83,7 @@ def load_chat(path: Path) -> Chat:
 
 
 def _lines(path: Path) -> Iterator[Any]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if line.strip():
             try:
                 yield json.loads(line)

@@ -48,7 +48,7 @@ def _has_supply(problem: Problem) -> bool:
         inside = _num_works(problem.work[problem.allowed & quota.mask])
         outside = _num_works(problem.work[problem.allowed & ~quota.mask])
         length = quota.last - quota.first + 1
-        if min(inside, length) < quota.lower or outside < length - quota.upper:
+        if min(inside, length, quota.upper) < quota.lower or outside < length - quota.upper:
             return False
     return works >= problem.count
 

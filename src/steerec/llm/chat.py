@@ -149,17 +149,20 @@ _NUMERAL = re.compile(r" ?(?<![\w.,/])(\d+)(?![\w/]| ?%|[.,]\d)")
 """A whole number that stands by itself, with the blank before it."""
 
 
+_QUOTES = {"'": "'", '"': '"', "“": "”"}
+"""Opening and closing: names that hold one kind of quotes stand in another (`control.wording`)."""
+
+
 def _quoted(words: str, names: Mapping[str, int]) -> list[tuple[int, int, str]]:
     """Return (start, end, name) of each quoted name; the longest wins, as titles may hold apostrophes."""
-    quotes = [i for i, letter in enumerate(words) if letter == "'"]
-    if not names or len(quotes) < 2:
-        return []
-    longest = max(map(len, names))
+    quotes = {mark: [i for i, letter in enumerate(words) if letter == mark] for mark in _QUOTES.values()}
+    longest = max(map(len, names), default=0)
     found, position = [], 0
-    for left in quotes:
-        if left < position:
+    for left, letter in enumerate(words) if longest else ():
+        if left < position or letter not in _QUOTES:
             continue
-        for right in reversed([q for q in quotes if left + 1 < q <= left + longest + 1]):
+        ends = quotes[_QUOTES[letter]]
+        for right in reversed([q for q in ends if left + 1 < q <= left + longest + 1]):
             name = words[left + 1 : right]
             if name in names:
                 found.append((left, right + 1, name))

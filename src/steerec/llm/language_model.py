@@ -45,7 +45,8 @@ class LanguageModel:
         name: "tiny", "smollm2-135m", or the folder or id of a pretrained model.
         max_history: most recent items of a history that a prompt shows.
         max_context: positions used, at most those of the model.
-        displays: N display names; with atomic items, a quoted name in an instruction is read as the item.
+        displays: N names that lead back to their items, ids where display names do not; with atomic items, a
+            quoted name in an instruction is read as the item.
         reads_numbers: whether, with atomic items, a number in an instruction is the token of that many items
             left, so that "ten films" and the first line of such a list say the same.
     """

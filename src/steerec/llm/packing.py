@@ -214,7 +214,8 @@ def target_logits(
     logits = model.get_output_embeddings()(states.flatten(0, 1)[sources]).float()
     if isinstance(model, CopyLlama):
         logits = _add_copies(model, logits, states, batch, sources)
-    return logits if len(sources) == len(places) else logits[place], batch.tokens.flatten()[places], places
+    in_order = len(sources) == len(places) and bool((place.diff() > 0).all())  # then there is nothing to copy
+    return logits if in_order else logits[place], batch.tokens.flatten()[places], places
 
 
 def hidden_states(model: Any, batch: PackedBatch, *, masked: bool = False) -> Tensor:

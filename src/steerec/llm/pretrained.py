@@ -10,6 +10,7 @@ import torch
 from tokenizers import AddedToken
 
 from steerec.config import Config
+from steerec.control.wording import spoken_name
 from steerec.data.catalog import Catalog
 from steerec.errors import SourceError
 from steerec.items.identifier import AtomicIdentifier, Identifier, TitleIdentifier
@@ -66,7 +67,7 @@ def load_pretrained(catalog: Catalog, config: PretrainedConfig, *, name: str | N
         name=name or config.source,
         max_history=config.max_history,
         max_context=config.context_length,
-        displays=catalog.displays,
+        displays=tuple(spoken_name(item, catalog) for item in catalog.item_ids),
     )
 
 

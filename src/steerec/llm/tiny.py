@@ -17,6 +17,7 @@ from tokenizers import Tokenizer as RawTokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from steerec.config import Config
+from steerec.control.wording import spoken_name
 from steerec.data.catalog import Catalog
 from steerec.items.identifier import AtomicIdentifier, Identifier, TitleIdentifier
 from steerec.items.text import item_texts
@@ -113,7 +114,7 @@ def build_tiny(
         name=TINY,
         max_history=config.max_history,
         max_context=config.context_length,
-        displays=catalog.displays,
+        displays=tuple(spoken_name(item, catalog) for item in catalog.item_ids),
         reads_numbers=True,
     )
 

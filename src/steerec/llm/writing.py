@@ -68,7 +68,10 @@ def chat_writer(
     if tokenizer.chat_template is None:
         raise SourceError(f'The model "{source}" has no chat template: it cannot be asked. Use a chat model.')
     end = read_frame(tokenizer).end
-    pad = tokenizer.pad_token_id
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    # The template writes the special tokens.
+    padded = {"add_special_tokens": False, "return_tensors": "pt", "padding": True, "padding_side": "left"}
     generation: Any = model
 
     def write(prompts: Sequence[str], number: int) -> list[str]:
@@ -78,7 +81,7 @@ def chat_writer(
                 part = prompts[start : start + _BATCH]
                 chats = [[{"role": "user", "content": prompt}] for prompt in part]
                 texts = tokenizer.apply_chat_template(chats, tokenize=False, add_generation_prompt=True)
-                read = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left")
+                read = tokenizer(texts, add_special_tokens=False, **padded)
                 torch.manual_seed(derive_seed(seed, "writing", number, start))
                 with torch.inference_mode():
                     written = generation.generate(
@@ -88,7 +91,7 @@ def chat_writer(
                         top_p=top_p,
                         max_new_tokens=max_tokens,
                         eos_token_id=end,
-                        pad_token_id=end if pad is None else pad,
+                        pad_token_id=tokenizer.pad_token_id,
                     )
                 fresh = written[:, read["input_ids"].shape[1] :]
                 answers += tokenizer.batch_decode(fresh, skip_special_tokens=True)
