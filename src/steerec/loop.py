@@ -373,8 +373,8 @@ class _Run:
             copy_tensors(self.trained, load_file(best))
         wait()
         if self.rank == 0:
+            shutil.rmtree(self.folder / CHECKPOINT, ignore_errors=True)  # first: it needs the best weights
             best.unlink(missing_ok=True)
-            shutil.rmtree(self.folder / CHECKPOINT, ignore_errors=True)
         self.model.eval()
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.is_file() else []
         logger.info("%s: %d steps in %s", self.stage, state.step, clock(self.seconds))

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -244,7 +245,7 @@ def test_a_run_killed_while_it_cleans_up_can_be_run_again(
 
     unbroken, rmtree = run(tmp_path / "a"), shutil.rmtree
     with monkeypatch.context() as patch:
-        patch.setattr(loop.shutil, "rmtree", killed)
+        patch.setattr(loop, "shutil", SimpleNamespace(rmtree=killed))
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "b")
     again = run(tmp_path / "b")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steerec.data.columns import store
 from steerec.data.dataset import Dataset
 from steerec.data.filter import frequent_labels
 from steerec.data.import_report import ImportReport
@@ -209,6 +210,46 @@ def test_without_an_item_table_items_are_what_the_log_names(files: Files) -> Non
     assert read.catalog.titles == ("Heat", "Ran")
     assert "neither time nor position" in report(read).messages[0]
     assert read.interactions["position"].to_list() == [0, 1]
+
+
+def test_items_of_a_log_without_a_title_go_by_their_id(files: Files) -> None:
+    log = "user,item,title\nu,a,\nu,b,  \nu,c,Ran\nv,c,Run\nv,a,Heat\nv,d,\n"
+    read = files.read(log, items=None)
+    assert dict(zip(read.catalog.item_ids, read.catalog.titles, strict=True)) == {
+        "a": "Heat",  # named somewhere
+        "b": "b",
+        "c": "Ran",  # the first of two names
+        "d": "d",
+    }
+    assert sequences(read) == [("u", "a"), ("u", "b"), ("u", "c"), ("v", "c"), ("v", "a"), ("v", "d")]
+
+
+def test_a_column_in_the_place_of_another_moves_aside(files: Files) -> None:
+    table = "item_id,title,name\na,Short,Heat\nb,Brief,Ran\nc,Terse,Net\n"
+    read = files.read(items=table, item_columns={"title": "name"})
+    assert read.catalog.titles == ("Heat", "Ran", "Net")
+    assert read.catalog.frame["title_"].to_list() == ["Short", "Brief", "Terse"]
+    assert report(read).messages == (
+        'Item column "title" is now "title_": the title is taken from the column "name".',
+    )
+    years = files.read(items="item_id,title,Year,year\na,Heat,1995,1\nb,Ran,1985,2\nc,Net,1995,3\n")
+    assert years.catalog.frame["year"].to_list() == [1995, 1985, 1995]
+    assert years.catalog.frame["year_"].to_list() == [1, 2, 3]
+    swapped = files.read(
+        items="item_id,title,name\na,x,Heat\nb,y,Ran\nc,z,Net\n",
+        log=LOG.replace(",a,", ",x,").replace(",b,", ",y,").replace(",c,", ",z,"),
+        item_columns={"title": "name", "item_id": "title"},
+    )
+    assert swapped.catalog.item_ids == ("x", "y", "z")
+    assert swapped.catalog.frame["item_id_"].to_list() == ["a", "b", "c"]
+
+
+def test_whole_numbers_beyond_64_bits_are_read(files: Files) -> None:
+    read = files.read(items="item_id,title,mass\na,Heat,1e20\nb,Ran,2\nc,Net,-1e19\n")
+    assert read.catalog.frame["mass"].to_list() == [1e20, 2.0, -1e19]
+    huge = pl.Series("mass", [2**64 - 1, 2], dtype=pl.UInt64)
+    assert store(huge, "number").to_list() == [2.0**64, 2.0]
+    assert store(pl.Series("mass", [2.0**62]), "number").to_list() == [2**62]
 
 
 def test_untitled_and_repeated_items(files: Files) -> None:

@@ -158,3 +158,30 @@ def test_without_requests_no_reader_is_made(split: Split, teacher: Floor) -> Non
     session = Session(contestants, "valid", [], EvaluationConfig())
     session.evaluate()
     assert [row.name for row in session.rows] == ["floor", "teacher"]
+
+
+class Backwards(Popularity):
+    """Another seed, of the opposite opinion."""
+
+    def _scores(self, histories: list[np.ndarray]) -> np.ndarray:
+        return -super()._scores(histories)
+
+
+def test_what_obeying_costs_is_measured_within_one_seed(split: Split, reader: KeywordReader) -> None:
+    """The lists are the first seed's, so what they cost is the same with and without a second seed."""
+    asked = cases(split, Request(count=4, controls=[COMEDIES]), "Four comedies.", number=20)
+    first, second = Popularity().fit(split), Backwards().fit(split)
+    costs = []
+    for seeds in ([first], [first, second]):
+        contestants = Contestants(
+            split=split,
+            rows={"popularity": seeds},
+            seeds=tuple(range(len(seeds))),
+            teacher=first,
+            make_reader=lambda: reader,
+        )
+        session = Session(contestants, "valid", asked, EvaluationConfig())
+        session._conventional("popularity", seeds)
+        costs.append(session.rows[0].metrics["accuracy_cost@10"])
+    assert not np.array_equal(*session.ranks["popularity"])
+    assert costs[0] == costs[1]

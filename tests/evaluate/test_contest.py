@@ -59,6 +59,16 @@ def test_seeds_are_paired_and_a_claim_needs_the_same_sign_in_each() -> None:
     assert mean.mean == pytest.approx(0.4)
 
 
+def test_the_side_with_fewer_seeds_is_repeated_in_both_directions() -> None:
+    """.5 against .4 and .8: +.1 and -.3, so -.1 on average, and +.1 the other way round."""
+    contest = Contest([("one", run([0.5])), ("two", run([0.4])), ("two", run([0.8]))])
+    for label, reference, sign in (("one", "two", 1), ("two", "one", -1)):
+        found = contest.difference(label, reference, NDCG)
+        assert found is not None
+        assert found.per_seed == pytest.approx((sign * 0.1, sign * -0.3))
+        assert found.interval.mean == pytest.approx(sign * -0.1)
+
+
 def test_a_loss_within_the_margin_is_non_inferior_and_beyond_it_is_not() -> None:
     contest = Contest([("sft", run([0.2])), ("near", run([0.19, 0.21])), ("far", run([0.1, 0.29]))])
     near, far = (contest.difference(label, "sft", NDCG) for label in ("near", "far"))

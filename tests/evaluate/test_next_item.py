@@ -74,5 +74,8 @@ def test_seeds_and_positions_of_a_user_are_averaged() -> None:
     assert {one.n for one in metrics.values()} == {2}  # users, not points or seeds
     for one in metrics.values():
         assert one.low <= one.mean <= one.high
-    assert seed_means(ranks)["hr@10"] == (pytest.approx(1 / 3, abs=1e-6), 1.0)
-    assert seed_means(ranks)["ndcg@10"] == (pytest.approx(1 / 3, abs=1e-6), pytest.approx(2.5 / 3, abs=1e-6))
+    # Seed by seed, users count alike there too: (1/2 + 0) / 2 and (1 + 1) / 2; (1/2 + 0) / 2, (3/4 + 1) / 2.
+    means = seed_means(ranks, np.array([0, 0, 1]))
+    assert means["hr@10"] == (0.25, 1.0)
+    assert means["ndcg@10"] == (0.25, 0.875)
+    assert np.mean(means["mrr@10"]) == pytest.approx(metrics["mrr@10"].mean, abs=1e-6)

@@ -15,6 +15,7 @@ from steerec.recommend.floor import Floor
 from steerec.recommend.recommender import Recommender
 from steerec.recommend.sequences.config import SequenceConfig
 from steerec.recommend.sequences.model import SequenceModel
+from steerec.recommend.sequences.recgpt import PromptConfig, RecGPT
 from steerec.recommend.star import Star, StarConfig
 from steerec.recommend.table import RECOMMENDERS
 
@@ -55,6 +56,9 @@ def small(name: str) -> Recommender:
         return Star(StarConfig(encoder="words"))
     if name == "sequence":
         return SequenceModel(SMALL)
+    if name == "recgpt":
+        few = TrainingConfig(max_steps=30, learning_rate=5e-3, eval_steps=15)
+        return RecGPT(PromptConfig(model=SMALL.replace(repeats=None), num_prompts=2, training=few))
     if name == "ensemble":
         return Ensemble(members=[Floor(), SequenceModel(SMALL)])
     return RECOMMENDERS[name]()

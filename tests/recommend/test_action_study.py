@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,20 @@ import pytest
 import torch
 from action_worlds import SMALL_ACTIONS, liking_split
 
-from steerec.evaluate.actions import auc_interval, baselines, differences, fit_models, rows_of, sample_costs
+from steerec.data.split import Split
+from steerec.evaluate.actions import (
+    Answer,
+    auc_interval,
+    baselines,
+    differences,
+    fit_models,
+    rows_of,
+    sample_costs,
+)
+from steerec.loop import TrainingConfig
 from steerec.metrics.auc import auc
 from steerec.recipes.sequential_actions import hstu_tasks, run_study, unigrf
+from steerec.recommend.actions.model import ActionModel
 from steerec.recommend.actions.points import ActionPoints
 
 
@@ -75,6 +87,58 @@ def test_a_study_keeps_what_is_fitted_and_beats_the_means(tmp_path: Path) -> Non
     impressions = [min(place, 12) for cut in split.cut.tolist() for place in range(1, cut + 1)]
     assert costs["impression"] == sum(impressions) > 2 * costs["request"]
     assert f"{costs['request']:,} with one sample per request end" in text
+
+
+def test_a_model_of_another_split_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same configuration, but a user less, other ratings or other moments: fitted anew."""
+    split = liking_split(30)
+    assert split.ratings is not None
+    assert split.times is not None
+    models = {"one": SMALL_ACTIONS.replace(training=TrainingConfig(max_steps=2, learning_rate=1e-3))}
+    others = [
+        liking_split(29),
+        replace(split, ratings=tuple(6 - one for one in split.ratings)),
+        replace(split, times=tuple(2 * one for one in split.times)),
+    ]
+    fitted: list[tuple[Split, Path | None]] = []
+    whole = ActionModel.fit
+
+    def fit(model: ActionModel, given: Split, folder: Path | None = None) -> ActionModel:
+        fitted.append((given, folder))
+        return whole(model, given, folder)
+
+    monkeypatch.setattr(ActionModel, "fit", fit)
+    for one in (split, split, *others, others[-1], split):
+        fit_models(one, models, tmp_path)
+    assert [given for given, _ in fitted] == [split, *others, split]
+    # No checkpoint of one is gone on from by another.
+    assert len({folder for _, folder in fitted}) == 4
+
+
+def test_a_user_with_many_points_counts_once() -> None:
+    """User 0 has two points, both found; user 1 one, not found: 1/2, not 2/3."""
+    split = liking_split(2)
+    assert split.ratings is not None
+    lengths = np.array([len(one) for one in split.sequences])
+    split = replace(
+        split,
+        cut=lengths - [3, 2],
+        test_start=lengths - 1,
+        ratings=tuple(np.full(length, 5.0, np.float32) for length in lengths.tolist()),
+    )
+    points = ActionPoints.of(split, [4.0])
+    scores = np.zeros((3, 28))
+    scores[[0, 1], points.items[:2]] = 1.0
+    scores[2] = 1.0
+    scores[2, points.items[2]] = 0.0
+    nothing = Answer(None, np.zeros((3, 28)), 0.0)
+    answer = Answer(None, scores, 0.0)
+    row = rows_of(split, {"one": answer}, 4.0)[0]
+    gap = differences(split, answer, nothing, 4.0)
+    for metric in ("hr@10", "ndcg@10"):
+        assert row[metric]["mean"] == pytest.approx(0.5)
+        assert row[metric]["n"] == 2
+        assert gap[metric].mean == pytest.approx(0.5)
 
 
 def test_studies_compare_rows_they_have() -> None:

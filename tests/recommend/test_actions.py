@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydantic
@@ -17,7 +18,7 @@ from steerec.loop import TrainingConfig
 from steerec.metrics.auc import auc
 from steerec.networks.sequence import TransformerConfig
 from steerec.recommend.actions.interleaving import Past, interleave
-from steerec.recommend.actions.losses import AdaptiveWeights, action_loss
+from steerec.recommend.actions.losses import AdaptiveWeights, Enhancer, action_loss
 from steerec.recommend.actions.model import ActionConfig, ActionModel
 from steerec.recommend.actions.points import ActionPoints
 
@@ -115,6 +116,29 @@ def test_the_same_bits_twice_and_after_saving(likes: Split, tmp_path: Path) -> N
         ActionModel.from_pretrained(tmp_path / "model", hand_split([[0, 1]], 2).catalog)
     with pytest.raises(DataError, match="has no action_model.json"):
         ActionModel.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("state", [{"adaptive": AdaptiveWeights()}, {"enhancer": Enhancer()}])
+def test_what_a_checkpoint_does_not_hold_is_not_gone_on_from(
+    likes: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: dict[str, Any]
+) -> None:
+    config = SMALL_ACTIONS.replace(training=SHORT, learns="both", **state)
+    whole = ActionModel(config).fit(likes)
+    real, calls = ActionPoints.metrics, []
+
+    def metrics(points: ActionPoints, *said: Any) -> dict[str, float]:
+        calls.append(said)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(points, *said)
+
+    monkeypatch.setattr(ActionPoints, "metrics", metrics)
+    with pytest.raises(KeyboardInterrupt):
+        ActionModel(config).fit(likes, tmp_path)
+    assert not (tmp_path / "checkpoint").exists()
+    again = ActionModel(config).fit(likes, tmp_path)
+    past = ActionPoints.of(likes, config.levels).pasts[:3]
+    assert np.array_equal(again.scores(past), whole.scores(past))
 
 
 def test_levels_are_tasks_of_one_action(likes: Split) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from recommender_worlds import SMALL, world_split
 from scipy.special import log_softmax
 
 from steerec.data.split import Split
@@ -14,6 +15,7 @@ from steerec.recommend.floor import Floor
 from steerec.recommend.item_knn import ItemKNN
 from steerec.recommend.popularity import Popularity
 from steerec.recommend.profile import standardise
+from steerec.recommend.sequences.model import SequenceModel
 from steerec.recommend.validation import Validation
 
 
@@ -53,6 +55,26 @@ def test_fitted_members_are_not_fitted_again(split: Split) -> None:
     weights = member._weights
     Ensemble(members=[member, Popularity()]).fit(split)
     assert member._weights is weights
+
+
+def test_a_longer_log_reaches_the_members_and_the_weights() -> None:
+    early, late = world_split(num_users=60), world_split(num_users=150)
+    members = [EASE().fit(early), Popularity().fit(early)]
+    ensemble = Ensemble(members=members).fit(early).fit_partial(late)
+    anew = Ensemble(members=[EASE(), Popularity()]).fit(late)
+    assert np.array_equal(ensemble.scores([[1, 2], []]), anew.scores([[1, 2], []]))
+    assert ensemble.settings == anew.settings
+
+
+def test_members_that_go_on_learn_from_what_is_new_only() -> None:
+    split = world_split(num_users=60)
+    assert split.times is not None
+    since = int(np.quantile(np.concatenate(split.times), 0.9))
+    alone = SequenceModel(SMALL).fit(split).fit_partial(split, since=since)
+    both = Ensemble(members=[SequenceModel(SMALL), Popularity()])
+    both.fit(split).fit_partial(split, since=since)
+    assert both._members is not None
+    assert np.array_equal(both._members[0].scores([[1, 2]]), alone.scores([[1, 2]]))
 
 
 def test_a_member_of_weight_zero_is_not_asked(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,13 @@ def test_batches_hold_an_epoch_and_are_a_pure_function_of_the_step() -> None:
         assert sorted(dealt) == [(user, place) for user, n in enumerate(lengths) for place in range(n)]
 
 
+def test_no_batch_is_empty_however_the_offsets_fall() -> None:
+    """20 impressions of one request in windows of 10: two pieces at offset 10, three at the others."""
+    batches = SampleBatches([20] * 3, None, emit="request", gap_s=1, window=10, batch_size=1, seed=0)
+    assert batches.steps_per_epoch == 3 * 2
+    assert all(batches(step) for step in range(40 * 6))
+
+
 def test_no_impressions_no_request() -> None:
     assert request_ends(None, 0, gap_s=1).tolist() == []
     assert request_ends(None, 5, gap_s=1).tolist() == [5]

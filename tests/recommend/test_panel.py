@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from recommender_worlds import SMALL, hand_split, world_split
 
 from steerec import loop as fitting_loop
 from steerec.artifacts import read_json, write_json
+from steerec.data.catalog import Catalog
 from steerec.data.split import Split
 from steerec.errors import DataError
 from steerec.loop import seconds_spent
@@ -124,6 +127,28 @@ def test_without_validation_points_no_teacher_is_chosen(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_shelf_gives_only_what_was_fitted_on_the_same_data(tmp_path: Path) -> None:
+    split = world_split(num_users=30, num_items=40)
+    assert split.times is not None
+    config = PanelConfig(rows=("popularity",), ensemble=None)
+    other = pl.col("title") + " again"
+    frame = split.catalog.frame.with_columns(other.alias("title"))
+    retitled = Catalog.from_frame(frame, types=split.catalog.columns, noun=split.catalog.noun)
+    rated = tuple(np.ones(len(one), np.float32) for one in split.sequences)
+    changed = [
+        replace(split, catalog=retitled.with_popularity(split.catalog.popularity)),
+        replace(split, times=tuple(one + 1 for one in split.times)),
+        replace(split, ratings=rated),
+    ]
+    shelf = tmp_path / "shelf"
+    for number, one in enumerate((split, *changed), start=1):
+        assert one.hash == split.hash
+        fit_panel(one, config, tmp_path / f"panel{number}", shelf)
+        assert len(list(shelf.iterdir())) == number
+    fit_panel(split, config, tmp_path / "again", shelf)
+    assert len(list(shelf.iterdir())) == 4
+
+
 def test_a_row_that_was_killed_counts_the_seconds_before(world: Split, tmp_path: Path) -> None:
     config = CONFIG.replace(rows=("sasrec",), seeds=(0,), ensemble=None)
     with pytest.MonkeyPatch.context() as patch:
@@ -133,7 +158,7 @@ def test_a_row_that_was_killed_counts_the_seconds_before(world: Split, tmp_path:
     training = tmp_path / "sasrec-0" / "training"
     assert seconds_spent(training) == 0.0  # it was finished, and its checkpoint is gone
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting_loop, "_copy_tensors", _killed)  # before the best weights are put back
+        patch.setattr(fitting_loop, "copy_tensors", _killed)  # before the best weights are put back
         with pytest.raises(KeyboardInterrupt):
             fit_panel(world, config, tmp_path)
     state = training / "checkpoint" / "state.json"

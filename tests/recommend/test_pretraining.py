@@ -26,7 +26,9 @@ from steerec.networks.sequence import (
     SequenceNetwork,
     TransformerConfig,
 )
+from steerec.recommend.sequences import pretraining as pretraining_module
 from steerec.recommend.sequences.attributes import attribute_tables
+from steerec.recommend.sequences.losses import SampledSoftmax
 from steerec.recommend.sequences.model import SequenceModel
 from steerec.recommend.sequences.pretraining import (
     PretrainingConfig,
@@ -132,6 +134,23 @@ def test_the_same_short_fine_tuning_gets_further_after_pretraining() -> None:
         model = SequenceModel(config).fit(split)
         found[name] = validation.metrics(model.scores(validation.histories))["ndcg@10"]
     assert found["pretrained"] > found["scratch"] + 0.05
+
+
+def test_negatives_of_pretraining_are_drawn_by_popularity_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    split = world_split(num_users=60)
+    seen, real = [], pretraining_module.next_item_loss
+
+    def loss(states: Any, targets: Any, head: Any, config: Any, popularity: Any = None) -> Any:
+        seen.append(popularity)
+        return real(states, targets, head, config, popularity)
+
+    monkeypatch.setattr(pretraining_module, "next_item_loss", loss)
+    short = SHORT.replace(training=SHORT.training.replace(max_steps=2))
+    config = SMALL.replace(pretraining=short, loss=SampledSoftmax(num_negatives=8, popularity_power=1.0))
+    SequenceModel(config).fit(split)
+    counts = np.bincount(np.concatenate(split.train), minlength=len(split.catalog))
+    assert len(seen) == 2
+    assert all(one is not None and np.array_equal(one.cpu().numpy(), counts) for one in seen)
 
 
 def test_a_killed_fine_tuning_does_not_pretrain_again(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from recommender_worlds import SMALL, world_split
 
 from steerec.artifacts import write_json
 from steerec.data.split import Split
+from steerec.evaluate.steps import Hits, fit_prompted, render_steps
 from steerec.loop import TrainingConfig
 from steerec.networks.actions import NO_ACTION
 from steerec.networks.attention import Sequences
@@ -21,6 +23,7 @@ from steerec.networks.prompts import PASSED, TAKEN, PromptNetwork, running_mean
 from steerec.networks.ragged import plan_flat
 from steerec.networks.sequence import TransformerConfig
 from steerec.recipes.sequential_actions import recgpt, run_study
+from steerec.recommend.fitting import fitting_key
 from steerec.recommend.recommender import Recommender
 from steerec.recommend.sequences.recgpt import PromptConfig, PromptLessons, RecGPT, with_prompts
 from steerec.recommend.validation import Validation
@@ -158,7 +161,8 @@ def test_a_study_of_steps_counts_hits_and_keeps_what_is_fitted(
     model: RecGPT, world: Split, tmp_path: Path
 ) -> None:
     model.save_pretrained(tmp_path / "tiny")
-    write_json(tmp_path / "tiny" / "done.json", {"seconds": 7.0})
+    done = {"seconds": 7.0, "key": fitting_key(TINY, world)}
+    write_json(tmp_path / "tiny" / "done.json", done)
     study = recgpt().replace(models={"tiny": TINY}, ways=((4,), (2, 2)))
     text = run_study(study, world, tmp_path)
     validation = Validation.of(world)
@@ -169,6 +173,27 @@ def test_a_study_of_steps_counts_hits_and_keeps_what_is_fitted(
         assert f"{share:.4f}" in line
         assert line.endswith(" 7"), "nothing was fitted again"
     assert "+0.0000 [+0.0000, +0.0000]" in text
+
+
+def test_a_model_of_another_split_is_not_taken(world: Split, tmp_path: Path) -> None:
+    short = TrainingConfig(max_steps=1, learning_rate=1e-3)
+    models = {"one": TINY.replace(model=TINY.model.replace(training=short), epochs=0)}
+    assert world.times is not None
+    later = replace(world, times=tuple(one + 1 for one in world.times))
+    fit_prompted(world, models, tmp_path)
+    for split, is_new in ((world, False), (later, True), (later, False), (world, True)):
+        before = (tmp_path / "one" / "done.json").stat().st_mtime_ns
+        fit_prompted(split, models, tmp_path)
+        assert ((tmp_path / "one" / "done.json").stat().st_mtime_ns != before) == is_new
+
+
+def test_a_user_with_many_points_counts_once(tmp_path: Path) -> None:
+    """User 4 has two points, both found; user 7 one, not found: 1/2, not 2/3."""
+    write_json(tmp_path / "tiny" / "done.json", {"seconds": 7.0})
+    found = {("tiny", (2,)): np.array([1.0, 1.0, 0.0]), ("tiny", (1, 1)): np.zeros(3)}
+    lines = render_steps(Hits(np.array([4, 4, 7]), found), "tiny", tmp_path).splitlines()
+    assert lines[1].split()[:3] == ["tiny", "2", "0.5000"]
+    assert "-0.5000 [" in lines[2]
 
 
 def test_the_plain_model_of_the_study_has_as_many_passes() -> None:

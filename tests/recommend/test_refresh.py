@@ -17,7 +17,7 @@ from steerec.errors import DataError
 from steerec.recommend.popularity import Popularity
 from steerec.recommend.sequences.model import SequenceModel, repeat_odds
 from steerec.recommend.sequences.refresh import newest
-from steerec.recommend.validation import Validation
+from steerec.recommend.validation import Scorer, Validation
 from steerec.recommend.versions import Versions
 
 
@@ -54,6 +54,24 @@ def test_validation_points_stay_what_they_are() -> None:
     part = newest(split, since=moment, window=SMALL.window)
     whole = [(point.user, point.target) for point in split.points("valid")]
     assert {(point.user, point.target) for point in part.points("valid")} <= set(whole)
+
+
+def test_weights_are_selected_on_all_validation_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    split = world_split(num_users=40)
+    assert split.times is not None
+    since = int(np.quantile(np.concatenate(split.times), 0.9))
+    whole, few = (len(one.points("valid")) for one in (split, newest(split, since, SMALL.window)))
+    assert few < whole
+    model = SequenceModel(SMALL).fit(split)
+    sizes, real = [], Validation.of_scorer
+
+    def of_scorer(validation: Validation, score: Scorer) -> dict[str, float]:
+        sizes.append(len(validation.targets))
+        return real(validation, score)
+
+    monkeypatch.setattr(Validation, "of_scorer", of_scorer)
+    model.fit_partial(split, since=since)
+    assert set(sizes) == {whole}
 
 
 def test_known_items_keep_their_vectors_and_new_ones_start_between_their_neighbours() -> None:

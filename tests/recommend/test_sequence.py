@@ -17,7 +17,7 @@ from steerec.data.split import Split, make_split
 from steerec.data.synthetic import make_world
 from steerec.loop import TrainingConfig
 from steerec.metrics.ranking import history_mask, hit_rate, rank_of_targets
-from steerec.networks.sequence import TransformerConfig
+from steerec.networks.sequence import AttRecConfig, TransformerConfig
 from steerec.recommend.popularity import Popularity
 from steerec.recommend.sequences.config import SequenceConfig
 from steerec.recommend.sequences.model import SequenceModel, repeat_odds
@@ -57,6 +57,13 @@ def test_batches_are_a_pure_function_of_the_step() -> None:
     assert all(_said(backward(step)) == first[step] for step in reversed(steps))
     other = EpochBatches(lengths, window=8, batch_size=16, seed=2)
     assert any(_said(other(step)) != first[step] for step in steps)
+
+
+def test_no_batch_is_empty_however_the_offsets_fall() -> None:
+    """20 transitions in windows of 10 make two pieces at offset 0 and three at the nine others."""
+    batches = EpochBatches([21] * 3, window=10, batch_size=1, seed=0)
+    assert batches.steps_per_epoch == 3 * 2
+    assert all(batches(step) for step in range(40 * 6))
 
 
 def _said(windows: list[Window]) -> list[tuple[int, list[int]]]:
@@ -104,6 +111,19 @@ def test_spectral_embeddings_of_few_items_are_padded_with_zeros() -> None:
     assert embeddings.shape == (4, 16)
     assert (embeddings[:, 3:] == 0).all()
     assert embeddings[3] == pytest.approx(0, abs=1e-6)
+
+
+def test_spectral_embeddings_of_nothing_are_zeros() -> None:
+    """One item alone, and people of whom nobody went from one item to another."""
+    for sequences, number in (([np.array([0, 0, 0])], 1), ([np.array([1]), np.array([2])], 3)):
+        assert np.array_equal(spectral_embeddings(sequences, number, 4), np.zeros((number, 4)))
+
+
+def test_distances_are_not_compared_by_cosine() -> None:
+    with pytest.raises(
+        pydantic.ValidationError, match='"attrec" compares by distance, cosine_temperature 0.1 by'
+    ):
+        SequenceConfig(encoder=AttRecConfig(), cosine_temperature=0.1)
 
 
 def test_only_the_window_counts(split: Split) -> None:

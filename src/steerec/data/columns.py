@@ -20,6 +20,9 @@ IDENTITY = ("item_id", "title", "work_id")
 TEXT_LENGTH = 60
 """Strings longer than this on average are text: nobody asks for one by its value."""
 
+_INT64 = 2.0**63
+"""Whole numbers below it, in absolute value, fit in 64 bits."""
+
 
 def infer_types(frame: pl.DataFrame, given: Mapping[str, ColumnType] | None = None) -> dict[str, ColumnType]:
     """Return the type of each attribute column, from what was given, else from its dtype and values.
@@ -63,7 +66,7 @@ def store(values: pl.Series, kind: ColumnType) -> pl.Series:
     """Return the column in the one dtype of its type; what cannot be read becomes null.
 
     category, text: String; categories, path: List(String) (null when empty or missing); number: Int64
-    when every value is whole, else Float64; date: Date.
+    when every value is whole and fits in it, else Float64; date: Date.
     """
     if kind in ("categories", "path"):
         return _lists(values, keep_order=kind == "path")
@@ -79,12 +82,14 @@ def store(values: pl.Series, kind: ColumnType) -> pl.Series:
 
 def _number(values: pl.Series) -> pl.Series:
     if values.dtype.is_integer():
-        return values.cast(pl.Int64)
+        narrow = values.cast(pl.Int64, strict=False)
+        return narrow if narrow.null_count() == values.null_count() else values.cast(pl.Float64)
     if values.dtype == pl.String:
         values = values.str.strip_chars()
     number = values.cast(pl.Float64, strict=False)
     number = number.set(~number.is_finite(), None)
-    whole = (number.drop_nulls() % 1 == 0).all() and number.null_count() < len(number)
+    known = number.drop_nulls()
+    whole = len(known) and bool((known % 1 == 0).all() and (known.abs() < _INT64).all())
     return number.cast(pl.Int64) if whole else number
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,7 +186,8 @@ def read_items(file: TableFile, options: ImportOptions) -> tuple[Attributes, dic
         option="item_columns",
         table="item table",
     )
-    frame = raw.rename({column: name for name, column in mapped.items()})
+    renamed, messages = _renamed(raw.columns, mapped)
+    frame = raw.rename(renamed)
     first = [name for name in ("item_id", "title", "work_id") if name in frame.columns]
     frame = frame.select(*first, pl.exclude(first)).with_columns(clean_ids(frame["item_id"]).alias("item_id"))
     if missing := frame["item_id"].null_count():
@@ -194,7 +195,6 @@ def read_items(file: TableFile, options: ImportOptions) -> tuple[Attributes, dic
             f"{missing:,} of {frame.height:,} rows of the item table have no item id. Give every item an id, "
             "or remove these rows."
         )
-    messages = []
     distinct = _distinct_items(frame, options)
     if repeated := frame.height - distinct.height:
         messages.append(f"{repeated:,} rows of the item table repeat another: left out.")
@@ -204,14 +204,32 @@ def read_items(file: TableFile, options: ImportOptions) -> tuple[Attributes, dic
     if count := int(untitled.sum()):
         title = title.zip_with(~untitled, frame["item_id"])
         messages.append(f"{count:,} items have no title: their id stands in for it.")
-    hints = {name: file.hints[column] for name, column in mapped.items() if column in file.hints}
+    hints = {renamed.get(column, column): hint for column, hint in file.hints.items()}
     read = read_attributes(
         frame.with_columns(title.alias("title")),
         types=options.types,
         list_separators=options.list_separators,
-        hints={**file.hints, **hints},
+        hints=hints,
     )
     return read._replace(messages=(*messages, *read.messages)), mapped
+
+
+def _renamed(columns: Sequence[str], mapped: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Return the new name of each column that gets one, and what is to be said of it.
+
+    A column that is called like a field which comes from another column moves aside.
+    """
+    renamed, messages = {column: name for name, column in mapped.items()}, []
+    for name, column in mapped.items():
+        if name in columns and name not in renamed:
+            free = f"{name}_"
+            while free in columns:
+                free += "_"
+            renamed[name] = free
+            messages.append(
+                f'Item column "{name}" is now "{free}": the {name} is taken from the column "{column}".'
+            )
+    return renamed, messages
 
 
 def _distinct_items(frame: pl.DataFrame, options: ImportOptions) -> pl.DataFrame:
@@ -223,8 +241,11 @@ def _distinct_items(frame: pl.DataFrame, options: ImportOptions) -> pl.DataFrame
 def _items_of_log(log: Log, file: TableFile) -> Attributes:
     ids = log.frame["item_id"]
     titles = [name for name in file.frame.columns if name.lower() == "title"]
-    title = file.frame[titles[0]].cast(pl.String) if titles else ids
-    frame = pl.DataFrame({"item_id": ids, "title": title}).drop_nulls().unique("item_id", maintain_order=True)
+    title = file.frame[titles[0]].cast(pl.String).str.strip_chars() if titles else ids
+    named = pl.DataFrame({"item_id": ids, "title": title.set(title == "", None)}).drop_nulls("item_id")
+    # Rows differ in what they call an item: its first title counts, and its id where there is none.
+    first = named.group_by("item_id", maintain_order=True).agg(pl.col("title").drop_nulls().first())
+    frame = first.with_columns(pl.col("title").fill_null(pl.col("item_id")))
     message = "There is no item table: items are what the log names, without attributes."
     return Attributes(frame, {}, {}, (message,))
 

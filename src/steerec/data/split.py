@@ -120,6 +120,17 @@ class Split:
             digest.update(b"\n" + canonical_json(row).encode())
         return digest.hexdigest()
 
+    @cached_property
+    def content_hash(self) -> str:
+        """Hash (hex) of all that a model can learn from: `hash`, the catalogue's, moments and ratings."""
+        digest = hashlib.sha256(f"{self.hash} {self.catalog.sha256}".encode())
+        for name, values in (("times", self.times), ("ratings", self.ratings)):
+            if values is not None:
+                digest.update(name.encode())
+                for user in sorted(range(len(self.users)), key=self.users.__getitem__):
+                    digest.update(np.ascontiguousarray(values[user]).tobytes())
+        return digest.hexdigest()
+
     def save(self, folder: Path) -> None:
         """Write the catalogue, sequences.parquet and split.json."""
         self.catalog.save(Path(folder))

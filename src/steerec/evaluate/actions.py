@@ -7,7 +7,6 @@ Legend: B points, N items, U users.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steerec.artifacts import read_json, write_json
+from steerec.artifacts import read_json
 from steerec.data.split import Split
 from steerec.evaluate.interval import Interval, mean_interval, paired_difference
 from steerec.metrics.auc import auc
@@ -23,6 +22,7 @@ from steerec.metrics.ranking import hit_rate, ndcg, rank_of_targets
 from steerec.recommend.actions.model import ActionConfig, ActionModel
 from steerec.recommend.actions.points import ActionPoints, pasts_of
 from steerec.recommend.actions.requests import Emission, SampleBatches
+from steerec.recommend.fitting import DONE, fit_once
 from steerec.seeding import numpy_rng
 
 Floats = NDArray[np.floating[Any]]
@@ -42,7 +42,7 @@ class Answer(NamedTuple):
 
 
 def fit_models(split: Split, models: Mapping[str, ActionConfig], folder: Path) -> dict[str, Answer]:
-    """Fit models and ask them; what is already saved in `folder` is kept.
+    """Fit models and ask them; what is already saved in `folder` is kept where it is of the same split.
 
     Args:
         split: with ratings.
@@ -51,24 +51,15 @@ def fit_models(split: Split, models: Mapping[str, ActionConfig], folder: Path) -
     """
     answers = {}
     for name, config in models.items():
-        place = folder / name
-        if not (place / "done.json").is_file() or _saved(place).config != config:
-            start = time.monotonic()
-            ActionModel(config).fit(split, place / "training").save_pretrained(place)
-            write_json(place / "done.json", {"seconds": time.monotonic() - start})
-        model = _saved(place)
+        model = fit_once(ActionModel(config), split, folder / name)
         points = ActionPoints.of(split, config.levels)
         liked, scores = model.both(points.pasts, points.items, points.now)
         answers[name] = Answer(
             None if config.learns == "item" else liked,
             None if config.learns == "action" else scores,
-            float(read_json(place / "done.json")["seconds"]),
+            float(read_json(folder / name / DONE)["seconds"]),
         )
     return answers
-
-
-def _saved(folder: Path) -> ActionModel:
-    return ActionModel.from_pretrained(folder)
 
 
 def baselines(split: Split, level: float) -> dict[str, Answer]:
@@ -82,7 +73,7 @@ def baselines(split: Split, level: float) -> dict[str, Answer]:
     users = np.repeat(np.arange(len(pasts)), [len(past.items) for past in pasts])
     items = np.concatenate([past.items for past in pasts])
     liked = np.concatenate([past.actions for past in pasts]).astype(np.float64)
-    asked = np.array([point.user for point in split.points("valid")], np.int64)
+    asked = _users(split)
     size = len(split.catalog)
     counts = np.bincount(items, minlength=size).astype(np.float64)
     mean = liked.mean()
@@ -114,6 +105,7 @@ def rows_of(split: Split, answers: Mapping[str, Answer], level: float) -> list[d
     """
     points = ActionPoints.of(split, [level])
     liked = points.actions >= 1
+    users = _users(split)[liked]
     rows = []
     for name, answer in answers.items():
         row: dict[str, Any] = {"name": name, "seconds": round(answer.seconds)}
@@ -121,8 +113,8 @@ def rows_of(split: Split, answers: Mapping[str, Answer], level: float) -> list[d
             row["auc"] = auc_interval(answer.liked, liked)._asdict()
         if answer.scores is not None:
             ranks = rank_of_targets(answer.scores[liked], points.items[liked], points.masked[liked])
-            row["hr@10"] = mean_interval(hit_rate(ranks, 10))._asdict()
-            row["ndcg@10"] = mean_interval(ndcg(ranks, 10))._asdict()
+            row["hr@10"] = mean_interval(hit_rate(ranks, 10), users)._asdict()
+            row["ndcg@10"] = mean_interval(ndcg(ranks, 10), users)._asdict()
         rows.append(row)
     return rows
 
@@ -138,9 +130,15 @@ def differences(split: Split, one: Answer, other: Answer, level: float) -> dict[
             rank_of_targets(said[liked], points.items[liked], points.masked[liked])
             for said in (one.scores, other.scores)
         )
-        found["hr@10"] = paired_difference(hit_rate(mine, 10), hit_rate(theirs, 10))
-        found["ndcg@10"] = paired_difference(ndcg(mine, 10), ndcg(theirs, 10))
+        users = _users(split)[liked]
+        found["hr@10"] = paired_difference(hit_rate(mine, 10), hit_rate(theirs, 10), users)
+        found["ndcg@10"] = paired_difference(ndcg(mine, 10), ndcg(theirs, 10), users)
     return found
+
+
+def _users(split: Split) -> NDArray[np.int64]:
+    """Return (B,) whose validation point each is."""
+    return np.array([point.user for point in split.points("valid")], np.int64)
 
 
 def sample_costs(split: Split, config: ActionConfig) -> dict[Emission, int]:

@@ -111,15 +111,15 @@ class Contest:
     def difference(self, label: str, reference: str, measure: Measure) -> Difference | None:
         """Return the paired difference of two labels, seed by seed; None where one has no such values.
 
-        A reference with fewer seeds is repeated.
+        The side with fewer seeds is repeated.
         """
         ours, theirs = self.values(label, measure), self.values(reference, measure)
         if not ours or not theirs:
             return None
         pairs = []
-        for number, frame in enumerate(ours):
-            other = theirs[number % len(theirs)].rename({"value": "other"})
-            both = frame.join(other, on=["user", "key"], how="inner", validate="1:1")
+        for number in range(max(len(ours), len(theirs))):
+            one, other = ours[number % len(ours)], theirs[number % len(theirs)].rename({"value": "other"})
+            both = one.join(other, on=["user", "key"], how="inner", validate="1:1")
             pairs.append(both.with_columns(difference=pl.col("value") - pl.col("other")))
         pooled = pl.concat(pairs)
         interval = mean_interval(pooled["difference"].to_numpy(), pooled["user"].to_numpy())

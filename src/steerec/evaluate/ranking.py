@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steerec.data.split import Point, times_of
-from steerec.evaluate.interval import mean_interval
+from steerec.evaluate.interval import mean_interval, user_means
 from steerec.evaluate.report import Metric
 from steerec.metrics.lists import ranks_in_lists
 from steerec.metrics.names import rank_metric
@@ -77,9 +77,11 @@ def ranking_metrics(ranks: Sequence[NDArray[np.float64]], users: NDArray[np.inte
     return {name: Metric.of(mean_interval(rank_metric(name, stacked), everyone)) for name in RANKING_METRICS}
 
 
-def seed_means(ranks: Sequence[NDArray[np.float64]]) -> dict[str, tuple[float, ...]]:
-    """Return each ranking metric's mean per seed."""
+def seed_means(
+    ranks: Sequence[NDArray[np.float64]], users: NDArray[np.integer]
+) -> dict[str, tuple[float, ...]]:
+    """Return each ranking metric's mean over users per seed; arguments as of `ranking_metrics`."""
     return {
-        name: tuple(round(float(rank_metric(name, one).mean()), 6) for one in ranks)
+        name: tuple(round(float(user_means(rank_metric(name, one), users).mean()), 6) for one in ranks)
         for name in RANKING_METRICS
     }

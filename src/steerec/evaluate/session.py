@@ -237,18 +237,18 @@ class Session:
             split=self.part,
             seeds=seeds,
             metrics=metrics,
-            per_seed=seed_means(ranks) if len(ranks) > 1 else {},
+            per_seed=seed_means(ranks, self.users) if len(ranks) > 1 else {},
             seconds=self.contestants.seconds.get(name),
         )
         self.rows.append(row)
 
     def _control(self, name: str, answers: dict[Words, Lists]) -> dict[str, Metric]:
+        """Return the metrics of controlled lists; they are the first seed's, and so is what obeying costs."""
         at = [self.place[case.point.user, case.point.position] for case in self.cases]
         # A list of k < 10 places is compared with the first k of the plain list: brevity is no cost.
         cut = np.array([min(10, case.request.count) for case in self.cases])
-        plain = np.mean(
-            [np.where(one[at] <= cut, ndcg(one[at], 10), 0.0) for one in self.ranks[name]], axis=0
-        )
+        ranks = self.ranks[name][0][at]
+        plain = np.where(ranks <= cut, ndcg(ranks, 10), 0.0)
         metrics: dict[str, Metric] = {}
         for words, lists in answers.items():
             metrics |= control_metrics(self.cases, lists, plain, suffix=_SUFFIX[words])

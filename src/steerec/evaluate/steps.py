@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steerec.artifacts import read_json, write_json
+from steerec.artifacts import read_json
 from steerec.data.split import Split
 from steerec.evaluate.interval import mean_interval, paired_difference
+from steerec.recommend.fitting import DONE, fit_once
 from steerec.recommend.sequences.recgpt import PromptConfig, RecGPT
 from steerec.recommend.validation import Validation
 
-Hits = dict[tuple[str, tuple[int, ...]], NDArray[np.float64]]
+
+class Hits(NamedTuple):
+    """Whether each of P validation items is in the list."""
+
+    users: NDArray[np.int64]
+    """(P,) whose point each is."""
+    found: dict[tuple[str, tuple[int, ...]], NDArray[np.float64]]
+    """(P,) by model and by items per step."""
 
 
 def fit_prompted(split: Split, models: Mapping[str, PromptConfig], folder: Path) -> dict[str, RecGPT]:
-    """Fit models, or load those that `folder` holds with the same configuration.
+    """Fit models, or load those that `folder` holds, of the same configuration and split.
 
     Args:
         split: the split; fitted on its training part.
         models: configurations by row name.
         folder: receives a folder per model.
     """
-    fitted = {}
-    for name, config in models.items():
-        place = folder / name
-        if not (place / "done.json").is_file() or RecGPT.from_pretrained(place).config != config:
-            start = time.monotonic()
-            RecGPT(config).fit(split, place / "training").save_pretrained(place)
-            write_json(place / "done.json", {"seconds": time.monotonic() - start})
-        fitted[name] = RecGPT.from_pretrained(place)
-    return fitted
+    return {name: fit_once(RecGPT(config), split, folder / name) for name, config in models.items()}
 
 
 def hits(split: Split, models: Mapping[str, RecGPT], ways: Sequence[tuple[int, ...]]) -> Hits:
@@ -47,13 +46,14 @@ def hits(split: Split, models: Mapping[str, RecGPT], ways: Sequence[tuple[int, .
         ways: items of each step; their sums are the length of the list.
     """
     validation = Validation.of(split)
-    found: Hits = {}
+    users = np.array([point.user for point in split.points("valid")], np.int64)
+    found: dict[tuple[str, tuple[int, ...]], NDArray[np.float64]] = {}
     for name, model in models.items():
         for way in ways:
             lists = model.recall(validation.histories, way)
             pairs = zip(validation.targets.tolist(), lists, strict=True)
             found[name, way] = np.array([float(target in items) for target, items in pairs])
-    return found
+    return Hits(users, found)
 
 
 def render_steps(found: Hits, reference: str, folder: Path) -> str:
@@ -67,12 +67,13 @@ def render_steps(found: Hits, reference: str, folder: Path) -> str:
     lines = [
         f"{'row':<18}{'items per step':<16}{'hit rate':<26}{'minus ' + reference + ' in one step':<36}seconds"
     ]
-    for (name, way), values in found.items():
-        mean = _cell(mean_interval(values)._asdict(), "")
-        gap = _cell(paired_difference(values, found[reference, (sum(way),)])._asdict(), "+")
-        seconds = read_json(folder / name / "done.json")["seconds"]
+    users = found.users
+    for (name, way), values in found.found.items():
+        mean = _cell(mean_interval(values, users)._asdict(), "")
+        gap = paired_difference(values, found.found[reference, (sum(way),)], users)
+        seconds = read_json(folder / name / DONE)["seconds"]
         steps = "+".join(map(str, way))
-        lines.append(f"{name:<18}{steps:<16}{mean:<26}{gap:<36}{seconds:.0f}")
+        lines.append(f"{name:<18}{steps:<16}{mean:<26}{_cell(gap._asdict(), '+'):<36}{seconds:.0f}")
     return "\n".join(lines)
 
 

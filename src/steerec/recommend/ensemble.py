@@ -74,7 +74,7 @@ class Ensemble(Recommender):
             self._members = self._named()
         for place, member in enumerate(self._members):
             if not member.is_fitted:
-                member.fit(split, None if folder is None else folder / f"{place}-{member.name}")
+                member.fit(split, self._place(folder, place, member))
         validation = Validation.of(split, limit=self.config.max_points)
         num_members = len(self._members)
         self._weights = np.full(num_members, 1.0 / num_members)
@@ -82,6 +82,18 @@ class Ensemble(Recommender):
             asked = validation.histories, validation.times
             parts = [self._normalised(member, *asked) for member in self._members]
             self._weights = self._choose(parts, validation)
+
+    def fit_partial(self, split: Split, *, since: int | None = None, folder: Path | None = None) -> Self:
+        """Let every member learn from a longer log and choose the weights again, see `Recommender`."""
+        if self._members is None:
+            self._members = self._named()
+        for place, member in enumerate(self._members):
+            member.fit_partial(split, since=since, folder=self._place(folder, place, member))
+        return self.fit(split, folder)
+
+    @staticmethod
+    def _place(folder: Path | None, place: int, member: Recommender) -> Path | None:
+        return None if folder is None else folder / f"{place}-{member.name}"
 
     def _named(self) -> list[Recommender]:
         from steerec.recommend.table import recommender_class

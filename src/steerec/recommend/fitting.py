@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import math
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 
+from steerec.artifacts import read_json, write_json
+from steerec.config import Config, fingerprint
 from steerec.data.split import Split
 from steerec.loop import TrainingConfig
 from steerec.networks.sequence import SequenceNetwork
 from steerec.recommend.sequences.spectrum import spectral_embeddings
 
+DONE = "done.json"
 TRAINING = TrainingConfig(
     max_steps=200_000,
     learning_rate=2e-3,
@@ -37,6 +42,44 @@ def kept(folder: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as temporary:
         yield Path(temporary)
+
+
+class _Model(Protocol):
+    @property
+    def config(self) -> Config: ...
+
+    def fit(self, split: Split, folder: Path | None = None) -> Self: ...
+
+    def save_pretrained(self, folder: Path) -> None: ...
+
+    @classmethod
+    def from_pretrained(cls, folder: Path) -> Self: ...
+
+
+ModelT = TypeVar("ModelT", bound=_Model)
+
+
+def fit_once(model: ModelT, split: Split, folder: Path) -> ModelT:
+    """Fit and save a model, or load it where the folder holds it, fitted with these settings on this split.
+
+    Args:
+        model: not fitted.
+        split: fitted on its training part.
+        folder: receives the model and `done.json`, which is written last.
+    """
+    key, done = fitting_key(model.config, split), folder / DONE
+    if not done.is_file() or read_json(done).get("key") != key:
+        done.unlink(missing_ok=True)  # until the end, what lies here is nobody's
+        start = time.monotonic()
+        # A training that was killed on other data must not be gone on from.
+        model.fit(split, folder / f"training-{key[:12]}").save_pretrained(folder)
+        write_json(done, {"seconds": time.monotonic() - start, "key": key})
+    return model.from_pretrained(folder)
+
+
+def fitting_key(config: Config, split: Split) -> str:
+    """Return what tells one fitting from another: the hash of the settings and of the data."""
+    return fingerprint([config, split.content_hash])
 
 
 def in_steps(

@@ -20,6 +20,7 @@ from steerec.processes import agreed, alone, is_first, wait
 from steerec.progress import clock
 from steerec.recommend.calibration import reliability
 from steerec.recommend.ensemble import Ensemble, EnsembleConfig
+from steerec.recommend.fitting import DONE
 from steerec.recommend.recommender import Recommender
 from steerec.recommend.sequences.config import SequenceConfig
 from steerec.recommend.sequences.model import SequenceModel
@@ -28,7 +29,6 @@ from steerec.recommend.validation import Validation
 
 logger = logging.getLogger("steerec")
 FILE = "panel.json"
-DONE = "done.json"
 _RELIABILITY_POINTS = 2000
 RecommenderT = TypeVar("RecommenderT", bound=Recommender)
 
@@ -167,7 +167,7 @@ def _fit_one(recommender: Recommender, split: Split, folder: Path, shelf: Path |
     training = folder / "training"
     start = time.monotonic() - seconds_spent(training)
     module = type(recommender).__module__
-    key = fingerprint([module, source_sha256(module), recommender.config, split.hash])
+    key = fingerprint([module, source_sha256(module), recommender.config, split.content_hash])
     on_shelf = None if shelf is None else shelf / key
     if agreed(on_shelf is not None and (on_shelf / DONE).is_file()):
         if is_first() and on_shelf is not None:

@@ -13,6 +13,7 @@ from steerec.recommend.item_knn import ItemKNN
 from steerec.recommend.popularity import Popularity
 from steerec.recommend.recommender import Recommender, read_card
 from steerec.recommend.sequences.model import SequenceModel
+from steerec.recommend.sequences.recgpt import RecGPT
 from steerec.recommend.star import Star
 
 
@@ -50,5 +51,6 @@ RECOMMENDERS: dict[str, type[Recommender]] = {
     "floor": Floor,
     "star": Star,
     "sequence": SequenceModel,
+    "recgpt": RecGPT,
     "ensemble": Ensemble,
 }

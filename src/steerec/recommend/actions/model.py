@@ -100,17 +100,21 @@ class ActionConfig(Config):
             )
         if self.training.gradient_accumulation_steps != 1:
             raise ValueError("batches fit in memory: use batch_size, not gradient_accumulation_steps")
-        together = self.adaptive is not None or self.enhancer is not None
-        if together and self.learns != "both":
+        if self.follows_steps and self.learns != "both":
             raise ValueError(
                 f'adaptive and enhancer join two tasks: they need learns "both", got "{self.learns}"'
             )
-        if together and self.training.save_steps is not None:
+        if self.follows_steps and self.training.save_steps is not None:
             raise ValueError(
                 "adaptive and enhancer follow the steps so far, which a checkpoint does not hold: leave "
                 "training.save_steps out"
             )
         return self
+
+    @property
+    def follows_steps(self) -> bool:
+        """Whether learning depends on earlier steps in a way that no checkpoint holds."""
+        return self.adaptive is not None or self.enhancer is not None
 
     @property
     def liked_action(self) -> int:
@@ -175,19 +179,22 @@ class ActionModel:
             metrics = points.metrics(*self.both(points.pasts, points.items, points.now), config.liked_action)
             return metrics | {"both": metrics["auc"] + metrics["ndcg@10"]}
 
+        training = in_steps(
+            config.training,
+            config.epochs,
+            lessons.steps_per_epoch,
+            config.num_evaluations,
+            can_evaluate=bool(points),
+        )
+        if config.follows_steps:
+            training = training.replace(save_steps=None)
         train(
             self.network,
             lessons,
             ActionStep(
                 config.learns, config.item_weight, config.liked_action, config.adaptive, config.enhancer
             ),
-            in_steps(
-                config.training,
-                config.epochs,
-                lessons.steps_per_epoch,
-                config.num_evaluations,
-                can_evaluate=bool(points),
-            ),
+            training,
             folder,
             stage="actions",
             evaluate=evaluate if points else None,

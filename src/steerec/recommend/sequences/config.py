@@ -8,7 +8,7 @@ from steerec.config import Config
 from steerec.loop import TrainingConfig
 from steerec.networks.heterogeneous import HeterogeneousConfig
 from steerec.networks.repeats import Repeats
-from steerec.networks.sequence import EncoderConfig, TransformerConfig
+from steerec.networks.sequence import AttRecConfig, EncoderConfig, TransformerConfig
 from steerec.recommend.fitting import TRAINING, in_steps
 from steerec.recommend.sequences.losses import FullSoftmax, LossConfig
 from steerec.recommend.sequences.pretraining import PretrainingConfig
@@ -72,6 +72,11 @@ class SequenceConfig(Config):
         heads = getattr(self.encoder, "num_heads", 1)
         if self.width % heads:
             raise ValueError(f"width {self.width} must be a multiple of num_heads {heads}")
+        if isinstance(self.encoder, AttRecConfig) and self.cosine_temperature is not None:
+            raise ValueError(
+                f'the encoder "attrec" compares by distance, cosine_temperature {self.cosine_temperature} by '
+                "cosine: leave cosine_temperature out, or take another encoder"
+            )
         self._check_sharing()
         both_sides = getattr(self.encoder, "mask", "causal") == "bidirectional"
         if isinstance(self.task, MaskedItems | PermutedItems) != both_sides:

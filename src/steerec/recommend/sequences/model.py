@@ -93,15 +93,16 @@ class SequenceModel(Recommender):
         if self.config.repeats == "counted":
             self._count_repeats(split)
         with kept(folder) as place:
-            self._train(part, place, self.config.refreshing)
+            self._train(split, place, self.config.refreshing, part)
         if given is not None:
             self._introduce(_seen(split))
         self.scale = 1.0
         self._calibrate(Validation.of(split, limit=self.config.max_points))
         return self
 
-    def _train(self, split: Split, folder: Path, config: SequenceConfig) -> None:
-        lessons = Lessons(split, config)
+    def _train(self, split: Split, folder: Path, config: SequenceConfig, part: Split | None = None) -> None:
+        """Train on the split, or on a part of it; the weights are chosen on all its validation points."""
+        lessons = Lessons(split if part is None else part, config)
         validation = Validation.of(split, limit=config.max_points)
 
         def evaluate(_: nn.Module) -> dict[str, float]:

@@ -248,8 +248,10 @@ def pretrain(
     lessons = _Lessons(split, config.masked_share, network.window, batch_size, seed, device)
     steps = min(config.training.max_steps, math.ceil(config.epochs * lessons.steps_per_epoch))
     training = config.training.replace(max_steps=steps, seed=seed)
+    counts = np.bincount(np.concatenate(split.train), minlength=len(split.catalog))
+    popularity = torch.from_numpy(counts.astype(np.float32)).to(device)
     with looking_both_ways(network):
-        train(model, lessons, _learn(config, loss), training, folder, stage="pretraining")
+        train(model, lessons, _learn(config, loss, popularity), training, folder, stage="pretraining")
     with atomic_path(done) as temporary:
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
         save_file(state, temporary)
@@ -278,9 +280,9 @@ class _Lessons:
 
 
 def _learn(
-    config: PretrainingConfig, loss: LossConfig
+    config: PretrainingConfig, loss: LossConfig, popularity: Tensor
 ) -> Callable[[nn.Module, PretrainingLesson], StepOutput]:
-    """Return the step function: the four losses, weighed, per window."""
+    """Return the step function: the four losses, weighed, per window; popularity: (N,) training counts."""
 
     def step(model: nn.Module, lesson: PretrainingLesson) -> StepOutput:
         assert isinstance(model, _Pretraining)
@@ -292,7 +294,7 @@ def _learn(
                 forms["item_attribute"](states[lesson.shown]), attributes, model.has[lesson.shown_items]
             ),
             "masked_item": next_item_loss(
-                forms["masked_item"](hidden), lesson.hidden_items, network.head(), loss
+                forms["masked_item"](hidden), lesson.hidden_items, network.head(), loss, popularity
             ),
             "masked_attribute": attribute_loss(
                 forms["masked_attribute"](hidden), attributes, model.has[lesson.hidden_items]

@@ -34,13 +34,16 @@ def spectral_embeddings(
         width: D; where N is not above it the missing columns are zero.
 
     Returns:
-        Float32 (N, D), zero rows for items never seen. Signs are fixed, so the result is deterministic.
+        Float32 (N, D), zero rows for items never seen, or for all where nobody went from one item to
+        another. Signs are fixed, so the result is deterministic.
     """
     counts = transition_counts(sequences, num_items, window=_WINDOW, decay=_DECAY).astype(np.float64)
     both = (counts + counts.T).tocoo()
     mass = np.asarray(both.sum(axis=1)).ravel() + _SHRINKAGE  # (N,)
     both.data = np.log1p(both.data * mass.sum() / (mass[both.row] * mass[both.col]))
     rank = min(width, num_items - 1)
+    if rank < 1 or not both.nnz:
+        return np.zeros((num_items, width), np.float32)
     start = numpy_rng(0, "spectrum").standard_normal(num_items)
     left, strength, _ = svds(both.tocsr(), k=rank, v0=start)  # strengths ascend
     signs = np.sign(left[np.abs(left).argmax(axis=0), np.arange(rank)])

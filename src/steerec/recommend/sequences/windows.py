@@ -125,7 +125,8 @@ class EpochBatches:
         transitions = np.array([length - 1 for length in self._lengths.values()])
         # A sequence cut at a random offset has one piece more than one cut from its start, on average.
         num_windows = float(np.sum(np.where(transitions > window, transitions / window + 1, 1.0)))
-        self.steps_per_epoch = max(1, round(num_windows / batch_size))
+        fewest = int(np.sum(np.ceil(transitions / window)))  # however the offsets fall: no batch is empty
+        self.steps_per_epoch = max(1, min(round(num_windows / batch_size), fewest))
         self._epoch, self._batches = -1, list[list[Window]]()
 
     def __call__(self, step: int, micro: int = 0) -> list[Window]:
