@@ -100,6 +100,8 @@ def tiny_merged() -> RunConfig:
     return parent.replace(
         recipe="controllable-tiny-merged",
         paper=parent.paper.replace(
+            ours="ml-100k, last-five test, 3 seeds, over fine-tuning: obeys unseen words +2.2 points "
+            "[+0.5, +3.9], NDCG@10 under control +.0116 [+.0044, +.0191]",
             sources=_GRPO
             | _TEACHING
             | {
