@@ -15,7 +15,7 @@ from steerec.align.rewards.own import RewardConfig
 from steerec.align.rl_config import RlConfig
 from steerec.loop import TrainingConfig
 from steerec.recipes.controllable import PAPER, tiny, tiny_titles
-from steerec.recipes.paper import Paper
+from steerec.recipes.paper import NOT_RUN, Paper
 from steerec.run_config import RunConfig
 
 _GRPO = {
@@ -35,7 +35,7 @@ _INSTRUCT_GPT = Paper(
     url="https://arxiv.org/abs/2203.02155",
     state="runs",
     reported="labellers prefer an aligned model of 1.3B parameters to GPT-3 of 175B; nothing on recommenders",
-    ours="see docs/LOG.md",
+    ours=NOT_RUN,
     sources={
         "reward model": "section 3.5, equation 1: pairwise loss over all pairs of a prompt",
         "policy": "section 3.5: PPO with a KL penalty per token",
@@ -132,6 +132,7 @@ def titles_grpo() -> RunConfig:
     return parent.replace(
         recipe="controllable-tiny-titles-grpo",
         paper=grpo.paper.replace(
+            ours=NOT_RUN,
             sources=_GRPO,
             departures=(
                 "GRPO instead of PPO, on the tokens that were really sampled",
@@ -207,6 +208,7 @@ def _preferring(loss: Literal["dpo", "pro"], source: str) -> RunConfig:
     return parent.replace(
         recipe=f"controllable-tiny-{loss}",
         paper=parent.paper.replace(
+            ours=parent.paper.ours if loss == "dpo" else NOT_RUN,
             sources={"objective": source},
             departures=(f"{loss.upper()} instead of PPO, on lists sampled under their requests",),
         ),
@@ -222,6 +224,7 @@ def tiny_best_of() -> RunConfig:
         recipe="controllable-tiny-best-of",
         paper=parent.paper.replace(
             systems=("E16", "A07"),
+            ours=NOT_RUN,
             sources={
                 "loop": "sample at a high temperature, score by a learned reward, keep the best (E16)",
                 "reward model": "Ouyang et al. 2022, arXiv 2203.02155: pairwise loss",

@@ -9,6 +9,10 @@ from steerec.config import Config
 State = Literal["reproduced", "runs", "stand-in"]
 
 
+NOT_RUN = "not run on real data yet; runs end to end on the synthetic world"
+"""What stands for our value where there is none."""
+
+
 class Paper(Config):
     """The record of a published system."""
 

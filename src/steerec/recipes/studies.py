@@ -6,7 +6,7 @@ from steerec.instruct.mixture import TASK_WEIGHTS
 from steerec.instruct.selection import PickConfig
 from steerec.instruct.self_instruct import SelfInstructConfig
 from steerec.recipes.controllable import tiny
-from steerec.recipes.paper import Paper
+from steerec.recipes.paper import NOT_RUN, Paper
 from steerec.run_config import RunConfig
 
 _LIMA = Paper(
@@ -17,7 +17,7 @@ _LIMA = Paper(
     url="https://arxiv.org/abs/2305.11206",
     state="runs",
     reported="1,000 curated prompts tune a 65B model as well as far more; no recommender among its tasks",
-    ours="not run on real data yet; runs end to end on the synthetic world",
+    ours=NOT_RUN,
     departures=("a model from scratch, which has no knowledge from pre-training that tuning could call up",),
 )
 _FLAN = Paper(
@@ -28,7 +28,7 @@ _FLAN = Paper(
     url="https://arxiv.org/abs/2109.01652",
     state="runs",
     reported="137B parameters tuned on 11 task clusters beat the untuned model on the 12th",
-    ours="not run on real data yet; runs end to end on the synthetic world",
+    ours=NOT_RUN,
     departures=("families of controls instead of clusters of tasks",),
 )
 _SELF_INSTRUCT = Paper(
@@ -39,7 +39,7 @@ _SELF_INSTRUCT = Paper(
     url="https://arxiv.org/abs/2212.10560",
     state="runs",
     reported="175 seed tasks grown to 52,000 instructions lift GPT-3 by 33 % on Super-NaturalInstructions",
-    ours="not run on real data yet; runs end to end on the synthetic world",
+    ours=NOT_RUN,
     departures=(
         "phrasings of known kinds of requests instead of tasks: nothing is classified, no answer written",
         "SmolLM2-135M-Instruct writes, and another model is tuned",
