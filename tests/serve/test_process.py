@@ -25,6 +25,8 @@ from steerec.serve.http import service as service_module
 from steerec.serve.http.answering import answer_batch
 from steerec.serve.http.feedback import preferences
 from steerec.serve.http.journal import JsonFormatter, JsonLines
+from steerec.serve.http.service import Service
+from steerec.serve.http.settings import ServeConfig
 
 live = pytest.importorskip(
     "live_service", reason='the service is not installed: pip install "steerec[serve]"'
@@ -228,6 +230,39 @@ def test_pairs_say_what_thumbs_say() -> None:
     assert preferences(order, dict.fromkeys(order, "up")) == []  # type: ignore[arg-type]
 
 
+def test_a_changed_thumb_takes_its_pairs_back(engine: Recommender, run_folder: Path, tmp_path: Path) -> None:
+    def written() -> dict[str, list[tuple[str, str]]]:
+        found: dict[str, list[tuple[str, str]]] = {}
+        for line in (tmp_path / "serve.preferences.jsonl").read_text().splitlines():
+            row = json.loads(line)
+            found.setdefault(row["request_id"], []).append((row["chosen_id"], row["rejected_id"]))
+        return {request_id: sorted(pairs) for request_id, pairs in found.items()}
+
+    async def story() -> None:
+        async with live.client_of(live.make_service(engine, run_folder, tmp_path)) as client:
+            lists = [
+                (await client.post("/v1/recommend", json={"request": {"count": 3}})).json() for _ in "12"
+            ]
+            order = [item["item_id"] for item in lists[0]["items"]]
+            a, b, c = order
+            told = [(1, {b: "up"}), *((0, {b: thumb}) for thumb in ("up", "down", "up")), (0, {c: "up"})]
+            thumbs: list[dict[str, Any]] = [{}, {}]
+            for place, given in [*told, (0, {a: "up"}), (0, {a: "down"})]:
+                body = {"request_id": lists[place]["request_id"], "thumbs": given}
+                assert (await client.post("/v1/feedback", json=body)).status_code == 200
+                thumbs[place].update(given)
+                expected = {
+                    answer["request_id"]: sorted(pairs)
+                    for answer, said in zip(lists, thumbs, strict=True)
+                    if (pairs := preferences(order, said))
+                }
+                assert written() == expected, given
+        async with live.client_of(live.make_service(engine, run_folder, tmp_path)):
+            assert written() == expected  # made anew from the feedback
+
+    live.run(story())
+
+
 def test_a_log_line_holds_no_message_of_an_exception() -> None:
     try:
         raise ValueError("the history of ann: Heat (1995)")
@@ -306,6 +341,34 @@ def test_sighup_loads_the_run_again_and_a_broken_one_changes_nothing(tmp_path: P
         assert size() == 60
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("how", ["link", "folder"])
+def test_a_replaced_run_without_a_state_folder_is_refused_and_loses_nothing(
+    tmp_path: Path, split: Split, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    floor, user = Floor().fit(split), split.users[0]
+    old, new, served = write_run(tmp_path / "old", split, floor), tmp_path / "new", tmp_path / "served"
+    write_run(new, split, floor)
+    served.symlink_to(old) if how == "link" else old.rename(served)
+    held = old if how == "link" else tmp_path / "away"
+
+    async def story() -> list[int]:
+        service = Service(Recommender(split.catalog, floor, None), ServeConfig(), folder=served)
+        async with live.client_of(service) as client:
+            served.unlink() if how == "link" else served.rename(held)
+            served.symlink_to(new) if how == "link" else new.rename(served)
+            await asyncio.to_thread(service.reload)
+            answers = [await client.get("/v1/items/schema")]
+            if how == "link":
+                answers.append(await client.delete(f"/v1/users/{user}/history"))
+            return [answer.status_code for answer in answers]
+
+    assert live.run(story()) == ([200, 204] if how == "link" else [200])
+    assert "its folder is another one now" in caplog.text
+    assert "--set state_folder=FOLDER" in caplog.text
+    assert (held / "serve.feedback.jsonl").is_file()
+    assert not list(served.glob("serve.*"))
 
 
 def _until(condition: Any) -> None:

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import polars as pl
 import pytest
 
 from steerec.control.certificate import Certificate, verify
+from steerec.data.catalog import Catalog
 from steerec.data.split import Split
 from steerec.serve.engine import Recommender
 
 live = pytest.importorskip(
     "live_service", reason='the service is not installed: pip install "steerec[serve]"'
 )
+describe_columns = pytest.importorskip("steerec.serve.http.browse").describe_columns
 
 COMEDIES = {"count": 4, "controls": [{"where": {"categories": "Comedy"}, "at_least": 2}]}
 
@@ -255,6 +258,23 @@ def test_a_changed_attribute_rules_the_next_list(ask: Any, engine: Recommender) 
     assert after.json()["certificate"]["catalogue_sha256"] != engine.catalog.sha256
 
 
+def test_a_whole_number_may_be_written_with_a_point(ask: Any, engine: Recommender) -> None:
+    item = engine.catalog.item_ids[5]
+    fed, found = ask(
+        ("PUT", "/v1/availability", {"items": [{"item_id": item, "attributes": {"year": 1994.0}}]}),
+        ("GET", f"/v1/items?item_id={item}", None),
+    )
+    assert fed.status_code == 200, fed.text
+    assert found.json()["items"][0]["attributes"]["year"] == 1994
+
+
+@pytest.mark.parametrize("name", ["count", "value"])
+def test_a_column_may_have_any_name(name: str) -> None:
+    frame = pl.DataFrame({"item_id": ["a", "b", "c"], "title": ["A", "B", "C"], name: ["x", "y", "y"]})
+    (column,) = describe_columns(Catalog.from_frame(frame, types={name: "category"}))
+    assert (column.name, column.values, column.num_values) == (name, ["y", "x"], 2)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -263,6 +283,7 @@ def test_a_changed_attribute_rules_the_next_list(ask: Any, engine: Recommender) 
         ({"item_id": "0", "attributes": {"year": "soon"}}, "type number"),
         ({"item_id": "0", "attributes": {"categories": "Drama"}}, "type categories"),
         ({"item_id": "0", "attributes": {"year": 1e300}}, "cannot hold"),
+        ({"item_id": "0", "attributes": {"year": 10**400}}, "cannot hold"),
     ],
 )
 def test_a_wrong_feed_changes_nothing(

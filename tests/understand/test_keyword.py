@@ -25,6 +25,7 @@ def is_(value):
 
 ALL, NONE = {"at_least": "all"}, {"at_most": 0}
 NINETIES, EIGHTIES = {"year": {"ge": 1990, "le": 1999}}, {"year": {"ge": 1980, "le": 1989}}
+OUTSIDE = {"any": [{"year": {"lt": 1980}}, {"year": {"gt": 1995}}]}
 
 GOLDEN = [
     # how many
@@ -40,7 +41,28 @@ GOLDEN = [
         [(is_("Comedy"), {"exactly": 3}), (is_("Drama"), {"exactly": 2})],
     ),
     ("Of the 10 films, 3 should be westerns", 10, [(is_("Western"), {"exactly": 3})]),
+    ("a list of 10 with 3 horror films", 10, [(is_("Horror"), {"at_least": 3})]),
+    ("a list of twelve with at least 3 horror films", 12, [(is_("Horror"), {"at_least": 3})]),
+    ("a list of 8 comedies", 8, [(is_("Comedy"), ALL)]),
+    ("A list of 8, mostly comedies", 8, [(is_("Comedy"), {"share_more_than": "1/2"})]),
+    ("exactly 3 westerns in a list of 9", 9, [(is_("Western"), {"exactly": 3})]),
+    ("at least 2 westerns among 8", 8, [(is_("Western"), {"at_least": 2})]),
+    ("3 of the 10 should be comedies", 10, [(is_("Comedy"), {"exactly": 3})]),
+    ("no more than 3 of the 12 may be horror", 12, [(is_("Horror"), {"at_most": 3})]),
+    ("10 films. 3 of the 10 should be comedies", 10, [(is_("Comedy"), {"exactly": 3})]),
+    ("between 2 and 4 of the 8 should be comedies", 8, [(is_("Comedy"), {"at_least": 2, "at_most": 4})]),
+    ("top 4 comedies", 4, [(is_("Comedy"), ALL)]),
+    ("Your top 5 comedies from the 90s, please", 5, [({**is_("Comedy"), **NINETIES}, ALL)]),
+    ("top 3 comedies and 2 dramas", 5, [(is_("Comedy"), {"exactly": 3}), (is_("Drama"), {"exactly": 2})]),
     # all or none
+    (
+        "not only 3 comedies but also 2 dramas",
+        5,
+        [(is_("Comedy"), {"exactly": 3}), (is_("Drama"), {"exactly": 2})],
+    ),
+    ("do not show me all the westerns", 10, [(is_("Western"), NONE)]),
+    ("I don't want any horror at all", 10, [(is_("Horror"), NONE)]),
+    ("do not give me horror without exception", 10, [(is_("Horror"), NONE)]),
     ("Romantic comedies only", 10, [(is_({"all_of": ["Romance", "Comedy"]}), ALL)]),
     ("10 films, comedy or drama only", 10, [(is_(["Comedy", "Drama"]), ALL)]),
     ("I want nothing but comedies", 10, [(is_("Comedy"), ALL)]),
@@ -108,6 +130,16 @@ GOLDEN = [
         [({"year": {"ge": 1990, "le": 1995}, "not": is_("Horror")}, ALL)],
     ),
     ("Every film must be a comedy from 1985 onwards", 10, [({**is_("Comedy"), "year": {"ge": 1985}}, ALL)]),
+    ("films from before 1980 or after 1995", 10, [(OUTSIDE, ALL)]),
+    ("films from before 1980 and after 1995", 10, [(OUTSIDE, ALL)]),
+    ("nothing older than 1980 or newer than 1995", 10, [(OUTSIDE, NONE)]),
+    ("films with a year before 1980 or above 1995", 10, [(OUTSIDE, ALL)]),
+    (
+        "films from before the 80s or after the nineties",
+        10,
+        [({"any": [{"year": {"lt": 1980}}, {"year": {"gt": 1999}}]}, ALL)],
+    ),
+    ("films from 1994 or later, 5 of them", 5, [({"year": {"ge": 1994}}, ALL)]),
     # sets
     ("Films that are both dramas and romances", 10, [(is_({"all_of": ["Drama", "Romance"]}), ALL)]),
     ("comedies without romance", 10, [({**is_("Comedy"), "not": is_("Romance")}, ALL)]),
@@ -123,6 +155,14 @@ GOLDEN = [
     ("At least one documentary in the top 3", 10, [(is_("Documentary"), {"at_least": 1, "within": [1, 3]})]),
     ("No horror in the first 5", 10, [(is_("Horror"), {**NONE, "within": [1, 5]})]),
     ("Only comedies in positions 3 to 5", 10, [(is_("Comedy"), {**ALL, "within": [3, 5]})]),
+    ("10 films, top 3 comedies", 10, [(is_("Comedy"), {**ALL, "within": [1, 3]})]),
+    ("The top 3 should be comedies", 10, [(is_("Comedy"), {**ALL, "within": [1, 3]})]),
+    ("Make the top 3 comedies", 10, [(is_("Comedy"), {**ALL, "within": [1, 3]})]),
+    (
+        "The top 3 comedies, the rest dramas",
+        10,
+        [(is_("Comedy"), {**ALL, "within": [1, 3]}), (is_("Drama"), {**ALL, "within": [4, 10]})],
+    ),
     ("The last two should be westerns", 10, [(is_("Western"), {**ALL, "within": [9, 10]})]),
     ("The second should be a western", 10, [(is_("Western"), {**ALL, "within": [2, 2]})]),
     (
@@ -196,6 +236,30 @@ def test_what_cannot_be_placed_comes_back(sentence, unplaced):
     assert all(control.where.to_json() == is_("Comedy") for control in request.controls)
 
 
+@pytest.mark.parametrize(
+    ("sentence", "unplaced"),
+    [
+        ("not just comedies", ["not just Comedy"]),
+        ("I don't want only comedies", ["i do not want only Comedy"]),
+        ("do not give me only comedies", ["do not give me only Comedy"]),
+        ("I don't want comedies only", ["i do not only want Comedy"]),
+        ("not only comedies", ["not only Comedy"]),
+        ("not only comedies, also dramas", ["not only Comedy", "also Drama"]),
+        ("not all comedies", ["not all Comedy"]),
+        ("not every film should be a comedy", ["not every film should be a Comedy"]),
+        ("I do not need every film to be a comedy", ["i do not need every film to be a Comedy"]),
+        ("all films but one should be dramas", ["all films but one should be Drama"]),
+        ("all comedies except two", ["all Comedy except 2"]),
+        ("all comedies except one", ["all Comedy except one"]),
+        ("all but two should be comedies", ["all but 2 should be Comedy"]),
+        ("3 of the 5 comedies", ["3 of the 5 Comedy"]),
+    ],
+)
+def test_what_no_control_says_adds_none(sentence, unplaced):
+    request, left = READER.read(sentence)
+    assert (parts(request), left) == ((10, []), unplaced)
+
+
 def test_other_columns_are_read_by_their_own_names():
     from polars import DataFrame
 
@@ -215,6 +279,14 @@ def test_other_columns_are_read_by_their_own_names():
     for sentence, expected in {
         "5 products under $20": (5, [({"price": {"lt": 20}}, ALL)]),
         "between $10 and $40": (10, [({"price": {"ge": 10, "le": 40}}, ALL)]),
+        "products with stars below 4 or above 4": (
+            10,
+            [({"any": [{"stars": {"lt": 4}}, {"stars": {"gt": 4}}]}, ALL)],
+        ),
+        "products under $20 or over $40": (
+            10,
+            [({"any": [{"price": {"lt": 20}}, {"price": {"gt": 40}}]}, ALL)],
+        ),
         "only products with at least 4 stars": (10, [({"stars": {"ge": 4}}, ALL)]),
         "products with a price of at most 30.5": (10, [({"price": {"le": 30.5}}, ALL)]),
         "no more than 2 per brand": (10, [("brand", {"at_most": 2})]),

@@ -232,3 +232,72 @@ def test_seen_items_and_a_choice_of_items_can_be_taken_back() -> None:
     assert new.standing == standing.replace(allow_seen=False)
     free = take_turn(conversation, "from all films, please", READER, CATALOG)
     assert free.standing == standing.replace(candidates=None)
+
+
+@pytest.mark.parametrize("text", ["drop horror", "remove the horror", "please drop the horror"])
+def test_to_drop_what_is_banned_leaves_the_ban(text: str) -> None:
+    conversation = take_turn(Conversation(), "ten films, no horror", READER, CATALOG)
+    assert take_turn(conversation, text, READER, CATALOG).standing == conversation.standing
+    disliked = Conversation(standing=Request(prefer=(prefer("Horror", weight=-1.0),)))
+    kept = take_turn(disliked, text, READER, CATALOG).standing
+    assert kept.prefer == disliked.standing.prefer
+
+
+@pytest.mark.parametrize(
+    "text", ["forget about horror", "never mind the horror", "any horror is fine", "any horror will do"]
+)
+def test_to_forget_a_ban_lifts_it(text: str) -> None:
+    conversation = take_turn(Conversation(), "ten films, no horror", READER, CATALOG)
+    assert take_turn(conversation, text, READER, CATALOG).standing == Request()
+
+
+def test_any_of_several_are_fine_lifts_a_ban() -> None:
+    conversation = take_turn(Conversation(), "no comedies", READER, CATALOG)
+    assert take_turn(conversation, "any comedies are fine", READER, CATALOG).standing == Request()
+
+
+def test_to_drop_what_is_asked_for_no_longer_asks_for_it() -> None:
+    conversation = take_turn(Conversation(), "at least three comedies, nothing before 1990", READER, CATALOG)
+    fewer = take_turn(conversation, "drop the comedies", READER, CATALOG)
+    assert fewer.standing == Request(controls=[without(where(year={"lt": 1990}))])
+    assert take_turn(fewer, "drop the year", READER, CATALOG).standing == Request()
+
+
+@pytest.mark.parametrize(
+    ("text", "standing"),
+    [
+        ("forget everything I said about horror", Request(controls=[only("Comedy")])),
+        ("forget everything about horror", Request(controls=[only("Comedy")])),
+        ("forget everything", Request()),
+        ("forget everything I said", Request()),
+        ("reset everything", Request()),
+        ("forget everything, five dramas", Request(count=5, controls=[only("Drama")])),
+        ("reset and give me five dramas", Request(count=5, controls=[only("Drama")])),
+        ("start over five dramas", Request(count=5, controls=[only("Drama")])),
+    ],
+)
+def test_everything_or_everything_about_something_is_forgotten(text: str, standing: Request) -> None:
+    before = Conversation(standing=Request(controls=[only("Comedy"), without("Horror")]))
+    assert take_turn(before, text, READER, CATALOG).standing == standing
+
+
+def test_items_that_are_no_longer_in_the_catalogue_are_let_go() -> None:
+    conversation = Conversation(standing=Request(exclude=("gone", "f7", CATALOG.displays[9])))
+    conversation = conversation.show(["f0", "vanished", "f1"])
+    for text in ("fewer dramas", "bring Film number 1 of them all back", "not the second"):
+        after = take_turn(conversation, text, READER, CATALOG)
+        assert (after.last, set(after.shown) | {"f0"}) == (("f0", "f1"), {"f0", "f1"})
+        assert after.standing.exclude[:2] == ("f7", CATALOG.displays[9])
+        answer(after)
+    assert after.standing.exclude[2:] == ("f1",)
+
+
+def test_an_item_of_the_last_list_can_be_shown_again_by_its_place() -> None:
+    conversation = Conversation(standing=Request(exclude=("f9",))).show(["f0", "f1", "f2"])
+    again = take_turn(conversation, "show me the third again", READER, CATALOG)
+    assert again.turns[-1].did == "readmitted"
+    assert (again.shown, again.standing.exclude) == (("f0", "f1"), ("f9",))
+    both = take_turn(conversation, "show the first and number 2 again", READER, CATALOG)
+    assert (both.shown, both.standing.exclude) == (("f2",), ("f9",))
+    beyond = take_turn(conversation, "show me the fifth again", READER, CATALOG)
+    assert (beyond.shown, beyond.standing.exclude) == (conversation.shown, ("f9",))

@@ -39,12 +39,16 @@ Did = Literal[
 
 _LEAD = r"(?:(?:ok(?:ay)?|please|and|but|i want|give me|show me|let us|let's|i would like),? )*"
 _RESTART = re.compile(
-    rf"(?:no,? )?{_LEAD}(?:start (?:over|again|afresh|from scratch)|from scratch|reset"
-    r"|forget (?:everything|all of (?:it|that)))(?P<rest>\W.*)?"
+    rf"(?:no,? )?{_LEAD}(?:(?P<start>start (?:over|again|afresh|from scratch)|from scratch)"
+    r"|reset(?: everything| it all)?"
+    r"|forget (?:everything|all of (?:it|that))(?: i(?: have|'ve)? said| so far)*)"
+    # "forget everything about horror" forgets horror, and does not start over with it
+    r"(?P<rest>(?(start)\W|(?:\s*[,;:.!?-]|\s(?:with|and)\b)).*)?"
 )
 _ORDINAL = rf"(?:the )?(?:(?:{'|'.join(ORDINAL_WORDS)})|\d+(?:st|nd|rd|th)|last)(?: one)?"
 _NUMBERED = r"(?:number |no\. ?|# ?)\d+"
-_ONE = rf"(?:{_ORDINAL}|{_NUMBERED}|(?:that|this)(?: last)? one|it)"
+_PLACE = rf"(?:{_ORDINAL}|{_NUMBERED})"
+_ONE = rf"(?:{_PLACE}|(?:that|this)(?: last)? one|it)"
 _SOME = rf"(?P<items>{_ONE}(?:(?:,|,? and|,? or|,? nor) {_ONE})*)(?: (?:again|either|already))?"
 _REJECTS = re.compile(
     r"(?:(?:please|no|but),? )*(?:not|nope|drop|remove|skip|without|replace|swap|lose|get rid of|take out"
@@ -52,9 +56,9 @@ _REJECTS = re.compile(
 )
 _LIKENS = re.compile(rf"{_LEAD}(?:more|something|others?|anything)(?: \w+)? (?:like|similar to) {_SOME}")
 _FORGETS = re.compile(
-    r"(?:please |i )?(?:forget|ignore|drop|never mind|remove|do not (?:mind|care))(?: about)?(?: the)? "
-    r"(?P<what>.+)"
-    r"|any (?P<any>\w+)(?: is fine| will do| is ok(?:ay)?)?"
+    r"(?:please |i )?(?:(?P<takes_out>drop|remove)|forget|ignore|never mind|do not (?:mind|care))"
+    r"(?: about)?(?: the)? (?P<what>.+)"
+    r"|any (?P<any>\w+)(?: (?:is|are) (?:fine|ok(?:ay)?)| will do)?"
     r"|(?:the )?(?P<moot>.+?) (?:does|do) not matter"
 )
 _READMITS = re.compile(
@@ -162,6 +166,7 @@ def take_turn(
     Raises:
         RequestError: the text is longer than the reader takes.
     """
+    conversation = _within_catalogue(conversation, catalog)
     plain = " ".join(expand(lower(normalise(text))).split()).strip(" .!?,")
     plain = re.sub(r",? please$", "", plain)
     restart = _RESTART.fullmatch(plain)
@@ -180,6 +185,20 @@ def take_turn(
         turn = Turn(said=text, did=change.did, unplaced=change.unplaced, quotes=_within(text, change))
     shown = tuple(one for one in conversation.shown if one not in change.readmitted)
     return conversation.replace(standing=change.standing, shown=shown, turns=(*conversation.turns, turn))
+
+
+def _within_catalogue(conversation: Conversation, catalog: Catalog) -> Conversation:
+    """Return the conversation without shown and excluded items that the catalogue has no more."""
+    standing = conversation.standing
+    held = (conversation.shown, conversation.last, standing.exclude)
+    ids = frozenset(catalog.item_ids)
+    # a title may stand for an id; all are looked up at once, for asking after each that is gone is slow
+    strange = {fold(one) for references in held for one in references if one not in ids}
+    named = strange and strange.intersection(map(fold, (*catalog.titles, *catalog.displays)))
+    shown, last, exclude = (
+        tuple(one for one in references if one in ids or fold(one) in named) for references in held
+    )
+    return conversation.replace(shown=shown, last=last, standing=standing.replace(exclude=exclude))
 
 
 def _within(text: str, change: _Change) -> tuple[Quote, ...]:
@@ -205,7 +224,8 @@ def _change(conversation: Conversation, text: str, plain: str, reader: Reader, c
             kept = tuple(one for one in standing.exclude if one not in back)
             return _Change(standing.replace(exclude=kept), "readmitted", readmitted=tuple(back))
     if (found := _FORGETS.fullmatch(plain)) is not None:
-        lighter = _without(standing, next(filter(None, found.groups())), reader, catalog)
+        what = found["what"] or found["any"] or found["moot"]
+        lighter = _without(standing, what, reader, catalog, keeps_bans=found["takes_out"] is not None)
         if lighter is not None:
             return _Change(lighter, "forgot")
     if (found := _COMPARES.fullmatch(plain)) is not None:
@@ -241,10 +261,12 @@ def _left_out(conversation: Conversation, what: str, catalog: Catalog) -> list[s
 
     Args:
         conversation: as it is.
-        what: titles, or "it", "that one": what was left out last.
+        what: titles; places in the last list; or "it", "that one": what was left out last.
         catalog: of the items.
     """
     excluded = conversation.standing.exclude
+    if re.fullmatch(rf"{_PLACE}(?:(?:,|,? and) {_PLACE})*", what):
+        return _pointed(what, conversation.last)
     if re.fullmatch(_ONE, what):
         return list(excluded[-1:])
     said = f" {fold(what)} "
@@ -254,15 +276,28 @@ def _left_out(conversation: Conversation, what: str, catalog: Catalog) -> list[s
     return [one for one, both in names.items() if any(f" {fold(name)} " in said for name in both)]
 
 
-def _without(standing: Request, what: str, reader: Reader, catalog: Catalog) -> Request | None:
-    """Return the request without what it says of a column or of a set of items; None if it says nothing."""
+def _without(
+    standing: Request, what: str, reader: Reader, catalog: Catalog, *, keeps_bans: bool
+) -> Request | None:
+    """Return the request without what it says of a column or of a set of items; None if it says nothing.
+
+    Args:
+        standing: the request.
+        what: names the column or the set.
+        reader: reads the set.
+        catalog: of the items.
+        keeps_bans: whether what keeps that set out stays: "drop horror" never lets horror in.
+    """
     columns = {name for name in catalog.columns if _is_named(name, what)}
     wheres = [one.where for one in _controls(reader, what) if isinstance(one, Control)]
 
     def is_meant(one: Control | Cap | Wish) -> bool:
         if isinstance(one, Cap):
             return one.each in columns
-        return one.where is not None and (one.where in wheres or bool(columns & _columns(one.where)))
+        if one.where is None:
+            return False
+        is_ban = one.at_most == 0 if isinstance(one, Control) else one.weight < 0
+        return (one.where in wheres and not (keeps_bans and is_ban)) or bool(columns & _columns(one.where))
 
     controls = [one for one in standing.controls if not is_meant(one)]
     prefer = [wish for wish in standing.prefer if not is_meant(wish)]

@@ -72,8 +72,9 @@ def _column(catalog: Catalog, name: str) -> ColumnAnswer:
     kind, values = catalog.columns[name], catalog.frame[name]
     if kind in ("category", "categories", "path"):
         flat = (values.explode() if isinstance(values.dtype, pl.List) else values).drop_nulls()
-        counts = flat.value_counts(sort=False).sort(["count", name], descending=[True, False])
-        commonest = counts[name].cast(pl.String).to_list()
+        counts = flat.alias("value").value_counts(sort=False, name="count")  # a column may be called "count"
+        counts = counts.sort(["count", "value"], descending=[True, False])
+        commonest = counts["value"].cast(pl.String).to_list()
         paths = _beginnings(values) if kind == "path" else None
         return ColumnAnswer(
             name=name, type=kind, values=commonest[:_MOST_VALUES], num_values=len(commonest), paths=paths

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +39,8 @@ class Served:
     answer: Recommendation
     thumbs: dict[str, Thumb] = field(default_factory=dict)
     """Feedback so far, by item id."""
+    feedback_ids: set[str] = field(default_factory=set)
+    """Of the feedback so far."""
 
 
 def preferences(order: Sequence[str], thumbs: Mapping[str, Thumb]) -> list[tuple[str, str]]:
@@ -153,7 +155,8 @@ class FeedbackBook:
             titles = {item.item_id: item.title for item in served.answer.items}
             before = preferences(list(titles), served.thumbs)
             merged = {**served.thumbs, **thumbs}
-            pairs = [pair for pair in preferences(list(titles), merged) if pair not in before]
+            after = preferences(list(titles), merged)
+            pairs = [pair for pair in after if pair not in before]
             record = {
                 "feedback_id": uuid4().hex,
                 "time": now(),
@@ -171,6 +174,11 @@ class FeedbackBook:
             }
             self._feedback.append(record)
             served.thumbs.update(thumbs)
+            if not set(before) <= set(after):  # a thumb was changed, or given to what had been passed over
+                self._pairs.keep(
+                    lambda row: row["feedback_id"] not in served.feedback_ids or _pair(row) in after
+                )
+            served.feedback_ids.add(str(record["feedback_id"]))
             self._pairs.append(*preference_rows(record))
         return str(record["feedback_id"]), len(pairs)
 
@@ -201,5 +209,26 @@ class FeedbackBook:
         self._pairs.close()
 
 
-def _rows(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [row for record in records for row in preference_rows(record)]
+def _rows(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the lines of the pair file: of each answer the pairs that hold under all its thumbs."""
+    thumbs: dict[Any, dict[str, Thumb]] = {}
+    for record in records:
+        thumbs.setdefault(_answer_of(record), {}).update(record["thumbs"])
+    rows: dict[Any, dict[str, Any]] = {}
+    for record in records:
+        answer = _answer_of(record)
+        holding = preferences(list(record["titles"]), thumbs[answer])
+        for row in preference_rows(record):
+            rows.pop((answer, _pair(row)), None)  # what went and came back belongs to the later feedback
+            if _pair(row) in holding:
+                rows[answer, _pair(row)] = row
+    return list(rows.values())
+
+
+def _answer_of(record: Mapping[str, Any]) -> tuple[str, str | None, tuple[str, ...]]:
+    """Return what names an answer: clients may give two answers the same request id."""
+    return record["request_id"], record["user_id"], tuple(record["titles"])
+
+
+def _pair(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["chosen_id"], row["rejected_id"]

@@ -5,7 +5,6 @@ A request is answered by the view it was accepted under, to its end; new request
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -175,8 +174,9 @@ def check_value(catalog: Catalog, column: str, value: Any) -> None:
     if value is None:
         return
     if kind == "number":
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        fits = fits and abs(value) < 2**53 and (catalog.frame[column].dtype.is_float() or value == int(value))
+        # the bound comes first: it refuses NaN, infinity, and integers that no float can hold
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**53
+        fits = fits and (catalog.frame[column].dtype.is_float() or value == int(value))
     elif kind in ("category", "text"):
         fits = isinstance(value, str) and len(value) <= _LONGEST_TEXT
     elif kind == "categories":
@@ -200,10 +200,11 @@ def with_attributes(catalog: Catalog, changes: Mapping[str, Mapping[str, Any]]) 
     place = {item_id: index for index, item_id in enumerate(catalog.item_ids)}
     changed = []
     for name in columns:
-        cells = catalog.frame[name].to_list()
+        cells, is_whole = catalog.frame[name].to_list(), catalog.frame[name].dtype.is_integer()
         for item_id, values in changes.items():
             if name in values:
-                cells[place[item_id]] = values[name]
+                value = values[name]
+                cells[place[item_id]] = int(value) if is_whole and value is not None else value
         changed.append(pl.Series(name, cells, dtype=catalog.frame[name].dtype))
     frame = catalog.frame.with_columns(changed)
     made = Catalog.from_frame(frame, types=catalog.columns, noun=catalog.noun)

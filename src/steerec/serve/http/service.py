@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
+import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from steerec.data.split import Split
-from steerec.errors import ConfigError, RequestError
+from steerec.errors import RequestError
 from steerec.serve.engine import Recommendation, Recommender, Understood
 from steerec.serve.http.answering import Prepared, answer_batch
 from steerec.serve.http.batching import Admission, MicroBatcher
@@ -27,6 +27,7 @@ from steerec.serve.http.metering import Meters
 from steerec.serve.http.problems import Problem
 from steerec.serve.http.schema import Ask
 from steerec.serve.http.settings import ServeConfig
+from steerec.serve.http.state import is_folder, only_service
 from steerec.serve.http.store import FirstHistories, HistoryStore, open_store
 from steerec.understand.conversation import Conversation, take_turn
 from steerec.understand.record import understood
@@ -69,7 +70,8 @@ class Service:
         check_exposure(config.host, config.keys_file)
         self.keys = read_keys(config.keys_file) if config.keys_file is not None else ()
         self.config, self.engine = config, engine
-        self.run_folder, self.folder = folder, config.state_folder or folder
+        # the link to a run may be pointed elsewhere: files stay where they were opened
+        self.run_folder, self.folder = folder, (config.state_folder or folder).resolve()
         self.model, self.created = folder.name, int(time.time())
         self.meters = Meters()
         self.admission = Admission(config.batching.max_waiting)
@@ -88,6 +90,8 @@ class Service:
         self._explaining: ThreadPoolExecutor
         """For reasons and comparisons, which ask models many times; lists and sentences pass them by."""
         self._lists: JsonLines
+        self._held: os.stat_result
+        """The folder of the files, whatever is called so later."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -97,8 +101,10 @@ class Service:
             ConfigError: another service runs in the folder, or the store cannot be reached.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with only_service(self.folder), open_store(self.config.store, self.folder, self._first()) as store:
-            self.store = store
+        with (
+            only_service(self.folder) as self._held,
+            open_store(self.config.store, self.folder, self._first()) as self.store,
+        ):
             self.live = await asyncio.to_thread(LiveCatalogue, self.engine, self.folder)
             self.feedback = FeedbackBook(self.folder, most=self.config.limits.max_remembered)
             self._lists = JsonLines(self.folder / "serve.lists.jsonl", durable=False)
@@ -132,7 +138,17 @@ class Service:
         self._batcher.hurry()
 
     def reload(self) -> None:
-        """Serve what the run's folder holds now; if that cannot be read, go on as before and log why."""
+        """Serve what the run's folder holds now; if that cannot be read, go on as before and log why.
+
+        Another folder is refused where the service keeps its files in the run's: a restart would lose them.
+        """
+        if self.config.state_folder is None and not is_folder(self.run_folder, self._held):
+            logger.error(
+                "the run was not loaded again, the old one goes on: its folder is another one now, and "
+                "histories and feedback are kept in the one before. Move the serve.* files to a folder of "
+                "their own and start with --set state_folder=FOLDER."
+            )
+            return
         try:
             view = self.live.swap(Recommender.from_pretrained(self.run_folder))
         except Exception as error:
@@ -379,21 +395,3 @@ def _heard(engine: Recommender, text: str, past: Sequence[int]) -> Heard:
     reading = engine.reader.reading(text)
     reply = engine.chat(text, past) if reading.is_empty else None
     return Heard(reply, Understood.of(reading, text))
-
-
-@contextmanager
-def only_service(folder: Path) -> Iterator[None]:
-    """Hold a folder for the time of the block: two services would write the same files.
-
-    Raises:
-        ConfigError: another service holds it.
-    """
-    with (folder / "serve.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(
-                f"Another service already runs in {folder}. Stop it, or give this one a folder of its own: "
-                "--set state_folder=FOLDER."
-            ) from None
-        yield

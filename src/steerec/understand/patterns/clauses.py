@@ -24,6 +24,7 @@ from steerec.understand.patterns.marks import (
     WhereJson,
     none_of,
 )
+from steerec.understand.patterns.titles import read_titles
 
 _SHARES = {
     "ge": "share_at_least",
@@ -33,7 +34,6 @@ _SHARES = {
     "about": "share_about",
 }
 _SEPARATOR = re.compile(r"[,:]|\b(?:and|but|plus|while|with|also|as well as|yet|then|although|though)\b")
-_QUOTES = cues.FOLLOWING_QUOTES
 
 
 class ClauseReader:
@@ -47,6 +47,11 @@ class ClauseReader:
             rf"(?<!first )(?<!top )(?<!last )(?<!opening )({NUMBER}) (?:(?!of\b|or\b|at\b|to\b"
             rf"|in\b)\w+ ){{0,2}}?{noun}"
             rf"(?! {cues.MODAL}\b(?! (?:i|we|you)\b))"
+        )
+        self._total = re.compile(
+            rf"(?:\b(?:an? |the |my )?list of|\bamong(?: the)?"
+            rf"|\b(?:out )?of (?:the|your|these|those|all(?: the)?)|(?<={NUMBER} )of)"
+            rf" ({NUMBER})(?: {noun})?(?! ?(?:{SET}|{COLUMN}|(?:or|to|and|-) ?{NUMBER}))"
         )
 
     def sentences(self, text: str) -> list[str]:
@@ -75,7 +80,7 @@ class ClauseReader:
         """Add what a sentence says to the draft; returns False when it says nothing that is known."""
         placed = False
         if re.search(QUOTE, sentence):
-            sentence = self._titles(sentence)
+            sentence = read_titles(sentence, self._marks, self._draft)
             placed = True
         if not re.search(SET, sentence) and self.permits_seen(sentence):
             self._draft.allow_seen = True
@@ -86,6 +91,8 @@ class ClauseReader:
         if self._is_sum(sentence):
             self._draft.unplaced.append(self._marks.words(sentence))
             return True
+        if self._draft.count is None and not cues.REST.search(sentence):
+            sentence = cues.BEST.sub(lambda found: found[0] if found["lead"] else " ", sentence)
         previous: str | None = None
         for clause in self._clauses(sentence):
             if len(re.findall(SET, clause)) > 1:  # a choice between controls: nothing here says it
@@ -115,7 +122,13 @@ class ClauseReader:
 
     def _take_count(self, sentence: str) -> str | None:
         """Read "# films" as the length of the list, and return the rest; None when there is no such thing."""
-        if self._draft.count is not None or self._is_sum(sentence):
+        if self._is_sum(sentence):
+            return None
+        found = self._total.search(sentence)
+        if found is not None and self._draft.count in (None, self._marks.number(found[1])):
+            self._draft.count = self._marks.number(found[1])
+            return self._without(sentence, found)
+        if self._draft.count is not None:
             return None
         found = self._counted.search(sentence)
         if found is None and not re.search(f"{SET}|{COLUMN}|{SHARE}", sentence):
@@ -191,6 +204,8 @@ class ClauseReader:
 
     def _bound(self, clause: str, previous: str | None) -> str:
         """Read a clause about one set; returns the kind of bound, for a clause that leaves it unsaid."""
+        if cues.NOT_ONLY.search(clause) or cues.ALL_BUT.search(clause):
+            return self._leave(clause)
         where = self._marks.where(re.findall(SET, clause)[0])
         self._notice(clause, re.findall(SET, clause)[0])
         clause, window = self._window(clause)
@@ -213,12 +228,18 @@ class ClauseReader:
             return self._add("only", where, window, at_least="all")
         if cues.SOME.search(clause) and (self._draft.controls or self._draft.count is not None):
             return self._add("some", where, window, at_least=1)
+        if previous == "unplaced":  # "also dramas", after "not only comedies"
+            return self._leave(clause)
         if previous == "without":
             return self._add("without", where, window, at_most=0)
         if previous == "soft":
             self._draft.prefer.append({"where": where})
             return "soft"
         return self._add("only", where, window, at_least="all")
+
+    def _leave(self, clause: str) -> str:
+        self._draft.unplaced.append(self._marks.words(clause))
+        return "unplaced"
 
     def _rest(self, where: WhereJson) -> str:
         """Read "the rest S", after a stretch or a number of something else."""
@@ -252,6 +273,8 @@ class ClauseReader:
             return self._add("number", where, window, at_least=low, at_most=high)
         if len(numbers) == 2 and (ends := self._two_ends(clause, numbers)):
             return self._add("number", where, window, **ends)
+        if len(numbers) > 1:
+            return self._leave(clause)
         n = self._marks.number(numbers[0])
         way = compare(self._bare(clause))
         if way is None and cues.REST.search(clause):
@@ -326,63 +349,6 @@ class ClauseReader:
             self._draft.controls.append({"each": column, "at_most": 1} | self._source)
             return True
         return False
-
-    # -- titles
-
-    def _titles(self, sentence: str) -> str:
-        """Read what a sentence does with titles, and return it without them."""
-        if re.search(SET, sentence):
-            sentence = self._titles_beside_sets(sentence)
-            if not re.search(QUOTE, sentence):
-                return sentence
-        items = self._items(sentence)
-        rest = re.sub(r"\bi'd like\b|\bwould like\b|\bi would\b", " ", re.sub(QUOTE, " ", sentence))
-        if re.search(r"\bno anything (?:\w+ )?(?:like|similar|close)\b", rest):
-            self._like(items, weight=-1.0)
-        elif cues.LIMITED.search(rest) and not re.search(r"\bjust (?:my|what|like|the)\b", rest):
-            self._draft.candidates += items
-        elif cues.NEGATION.search(rest) or cues.EXCEPTION.search(rest):
-            self._draft.exclude += items
-        elif cues.SIMILAR.search(rest) or (len(items) < 2 and not cues.CHOICE.search(rest)):
-            self._like(items)
-        else:
-            self._draft.candidates += items
-        if self._draft.candidates and self._draft.count is None and (number := re.search(NUMBER, rest)):
-            self._draft.count = self._marks.number(number[0])
-        return "" if not re.search(SET, sentence) else re.sub(QUOTE, " ", sentence)
-
-    def _titles_beside_sets(self, sentence: str) -> str:
-        """Read "S like Q" and "S except Q"; the rest of the sentence is about S."""
-        similar = (
-            r"(?:similar to|like|in the (?:style|vein|spirit) of|along the lines of"
-            r"|reminiscent of|resembling|close to)"
-        )
-        for pattern, target in (
-            (rf"\b(?:something |things |ones |more )?{similar} ({_QUOTES})", "like"),
-            (
-                rf"\b(?:except(?: for)?|but not|other than|excluding|without|apart from|not) ({_QUOTES})",
-                "exclude",
-            ),
-        ):
-            while found := re.search(pattern, sentence):
-                items = self._items(found[1])
-                self._like(items) if target == "like" else self._draft.exclude.extend(items)
-                sentence = self._without(sentence, found)
-        return sentence
-
-    def _items(self, text: str) -> list[str]:
-        items = []
-        for mark in re.findall(QUOTE, text):
-            quote = self._marks.quote(mark)
-            if quote.item_id is None:
-                self._draft.unplaced.append(quote.text)
-            else:
-                items.append(quote.item_id)
-        return items
-
-    def _like(self, items: list[str], weight: float = 1.0) -> None:
-        if items:
-            self._draft.prefer.append({"like": items, "weight": weight})
 
 
 def _firm(clause: str) -> bool:

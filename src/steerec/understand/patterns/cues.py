@@ -20,6 +20,12 @@ def _any(*patterns: str) -> re.Pattern[str]:
 IDIOMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (  # "do not give me comedies only" is "do not only give"; below "only" also stands for other words
+            r"(?<!that )(?<!which )\bdo not"
+            r"( (?:want|need|give|show|recommend|suggest|bring|pick|find|list|send|offer|make)"
+            rf"(?: \w+){{0,4}} ?{SET}(?: ?(?:and|or) ?{SET})*) ?(?:only|alone|exclusively)\b",
+            r"do not only\1",
+        ),
         (r"\bno more,?(?: and| or| nor)?,? (?:no |not )?(?:less|fewer)\b", " exactly "),
         (r"\bno (?:fewer|less),?(?: and| or| nor)?,? (?:no |not )?more\b", " exactly "),
         (r"\bneither more nor (?:less|fewer)\b|\bneither (?:less|fewer) nor more\b", " exactly "),
@@ -73,7 +79,7 @@ IDIOMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\bnothing\b", " no anything "),
         (r"\bhow about\b|\bwhy not\b|\bwould you mind\b|\bdo you mind\b", " "),
         (r"\bif i (?:have|had) (?:already )?seen\b", " seen "),
-        (r"\bnot only\b", " "),
+        (rf"\bnot only\b(?!(?: \w+){{0,5}} ?{SET})", " "),
     )
 )
 """Fixed phrases whose words would mislead, and what they come to."""
@@ -102,6 +108,26 @@ ONLY = _any(
     r"|\bconsist\w* of\b|\bstay within\b",
     r"\bfill the list\b",
 )
+NOT_ONLY = _any(
+    r"\b(?:not|never)(?: \w+){0,5}? (?:only|just|solely|exclusively|purely|entirely)\b",
+    r"\bnot(?: \w+){0,3}? (?:(?<!at )(?<!of )(?<!above )all\b(?! the\b)|every)",
+)
+"""Takes back that all are of a kind, and says no more: neither "none" nor how many."""
+_BUT = (
+    r"(?:except|but|save|bar|apart from|other than|minus)(?: for)?"
+    r"(?: (?:the|at most|up to|about|maybe|only|just))*"
+)
+ALL_BUT = _any(
+    rf"\b(?:all|every\w*|only)\b.*{SET}.*\b{_BUT} ?(?:{NUMBER}|(?:one|some|a few)\b)",
+    rf"\b(?:all|every\w*)(?: \w+)? {_BUT} ?(?:{NUMBER}|(?:one|some|a few)\b)",
+)
+"""Takes some back from all."""
+BEST = re.compile(
+    rf"\b(?P<lead>(?:in|of|for|at|among|within|make|keep|fill|put|let|have) )?(?:(?:the|your|my|our) )?"
+    rf"top (?={NUMBER} ?{SET}(?! ?(?:should|must|needs?|ha(?:ve|s) to|ought|are|is|be|may|can|could|might"
+    r"|will|shall|to be)\b))"
+)
+"""A number of the best, unless a lead says that it is a stretch of the list."""
 SOFT = _any(
     r"\bsoftly\b|\bideally\b|\bprefer\w*|\bif (?:at all )?possible\b|\bif you can\b"
     r"|\bwhere(?:ver)? (?:you can|possible)\b",

@@ -23,18 +23,20 @@ _FILL = (
     r"|after|since"
     r"|starting|either|be|being|any|only|beyond|within|should|must|has|have|value|one) |[<>=:]+ ?|-){0,10}"
 )
-_POST = (
-    r"(?: ?\+|(?:,? (?:or|and) (?:even )?(?:more|less|fewer|above|below|over|under|up|upwards?|higher"
-    r"|lower|later|earlier"
-    r"|newer|older|greater|smaller|better|on|onwards?|after|before|beyond|cheaper|longer|shorter)\b)"
-    r"|(?: (?:onwards?|upwards?|on|up|at (?:the )?(?:very )?(?:least|most|highest|lowest|minimum"
-    r"|maximum))\b))"
-)
 _YEAR = r"(?:1[5-9]\d\d|20\d\d)"
 _DECADES = ("twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties")
 _DECADE_WORDS = {name: 10 * (place + 2) for place, name in enumerate(_DECADES)}
 _DECADE = (
     rf"(?:(?:the )?'?(?:\d\d|(?:1[5-9]|20)\d)0s|(?:the )?'?\d0'?s|(?:the )?(?:{'|'.join(_DECADE_WORDS)}))\b"
+)
+# "or after 1995" and "or later than 1995" say nothing about the year before: they compare anew
+_ALONE = rf"\b(?! than\b| (?:\$ ?\d|(?:the )?(?:year )?{_YEAR}\b|{_DECADE}))"
+_POST = (
+    r"(?: ?\+|(?:,? (?:or|and) (?:even )?(?:(?:more|less|fewer|up|upwards?|higher|lower|later|earlier"
+    r"|newer|older|greater|smaller|better|on|onwards?|after|before|cheaper|longer|shorter)"
+    rf"{_ALONE}|(?:above|below|over|under|beyond){_ALONE}(?! \d)))"
+    r"|(?: (?:onwards?|upwards?|on|up|at (?:the )?(?:very )?(?:least|most|highest|lowest|minimum"
+    r"|maximum))\b))"
 )
 _WHEN = (
     r"(?:(?:released|made|published|produced|opened|dating|dated|written|out|that came out|that are"
@@ -89,6 +91,14 @@ class Ranges:
     def _named(self, text: str, column: _Column, marks: Marks) -> str:
         """Conditions that name their column, before or after the number."""
         name = _spoken(column.name)
+        again = column.name.lower().replace("_", " ")
+        text = re.sub(  # "stars below 3 or above 4": the second comparison is of the same column
+            rf"(\b{name} ?{_FILL}{_VALUE}) or ((?:(?:more|less|higher|lower|later|earlier|newer|older|greater"
+            rf"|smaller) than|above|below|over|under|beyond|before|after) {_VALUE})"
+            r"(?= ?(?:[.,;:!?)]|$|(?:and|or|please)\b))",
+            lambda found: f"{found[1]} or {again} {found[2]}",
+            text,
+        )
         more = rf"(?: ?(?P<link>to|and|through|up to|-|or) ?(?P<second>{_VALUE}))?"
         tail = rf"(?P<post>(?(second)|{_POST}))?"
         patterns = [

@@ -189,8 +189,9 @@ def _one_span(parts: list[WhereJson]) -> WhereJson | None:
     if not (isinstance(low, dict) and isinstance(high, dict)):
         return None
     ends = {**low, **high}
-    sides = [{"ge": 0, "gt": 0, "le": 1, "lt": 1}.get(name) for name in ends]
-    return {column: ends} if sorted(map(str, sides)) == ["0", "1"] else None
+    sides = {{"ge": 0, "gt": 0, "le": 1, "lt": 1}.get(name): value for name, value in ends.items()}
+    is_span = len(ends) == 2 and set(sides) == {0, 1}
+    return {column: ends} if is_span and sides[0] <= sides[1] else None  # "before 1980 and after 1995": both
 
 
 def _of_column(found: re.Match[str], marks: Marks) -> str:

@@ -1,4 +1,4 @@
-"""Titles in a text: in quotation marks anywhere, without them after words such as "similar to"."""
+"""Titles in a text, in quotation marks or after words such as "similar to", and what is done with them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from itertools import islice
 from steerec.data.catalog import Catalog
 from steerec.data.title import fold
 from steerec.errors import RequestError
-from steerec.understand.patterns.marks import Marks, QuoteMark
+from steerec.understand.patterns import cues
+from steerec.understand.patterns.draft import Draft
+from steerec.understand.patterns.marks import NUMBER, QUOTE, SET, Marks, QuoteMark
 from steerec.understand.text import normalise
 
 _OPENING = re.compile(r"(?<![^\s(\[:,;/])['\"](?=\S)")
@@ -88,3 +90,60 @@ class TitleFinder:
                     place += 1
                     break
         return text
+
+
+def read_titles(sentence: str, marks: Marks, draft: Draft) -> str:
+    """Add what a marked sentence does with titles to a draft, and return the sentence without them."""
+    if re.search(SET, sentence):
+        sentence = _beside_sets(sentence, marks, draft)
+        if not re.search(QUOTE, sentence):
+            return sentence
+    items = _items(sentence, marks, draft)
+    rest = re.sub(r"\bi'd like\b|\bwould like\b|\bi would\b", " ", re.sub(QUOTE, " ", sentence))
+    if re.search(r"\bno anything (?:\w+ )?(?:like|similar|close)\b", rest):
+        _like(items, draft, weight=-1.0)
+    elif cues.LIMITED.search(rest) and not re.search(r"\bjust (?:my|what|like|the)\b", rest):
+        draft.candidates += items
+    elif cues.NEGATION.search(rest) or cues.EXCEPTION.search(rest):
+        draft.exclude += items
+    elif cues.SIMILAR.search(rest) or (len(items) < 2 and not cues.CHOICE.search(rest)):
+        _like(items, draft)
+    else:
+        draft.candidates += items
+    if draft.candidates and draft.count is None and (number := re.search(NUMBER, rest)):
+        draft.count = marks.number(number[0])
+    return "" if not re.search(SET, sentence) else re.sub(QUOTE, " ", sentence)
+
+
+def _beside_sets(sentence: str, marks: Marks, draft: Draft) -> str:
+    """Read "S like Q" and "S except Q"; the rest of the sentence is about S."""
+    similar = (
+        r"(?:similar to|like|in the (?:style|vein|spirit) of|along the lines of"
+        r"|reminiscent of|resembling|close to)"
+    )
+    quotes = cues.FOLLOWING_QUOTES
+    for pattern, target in (
+        (rf"\b(?:something |things |ones |more )?{similar} ({quotes})", "like"),
+        (rf"\b(?:except(?: for)?|but not|other than|excluding|without|apart from|not) ({quotes})", "exclude"),
+    ):
+        while found := re.search(pattern, sentence):
+            items = _items(found[1], marks, draft)
+            _like(items, draft) if target == "like" else draft.exclude.extend(items)
+            sentence = f"{sentence[: found.start()]} {sentence[found.end() :]}".strip()
+    return sentence
+
+
+def _items(text: str, marks: Marks, draft: Draft) -> list[str]:
+    items = []
+    for mark in re.findall(QUOTE, text):
+        quote = marks.quote(mark)
+        if quote.item_id is None:
+            draft.unplaced.append(quote.text)
+        else:
+            items.append(quote.item_id)
+    return items
+
+
+def _like(items: list[str], draft: Draft, weight: float = 1.0) -> None:
+    if items:
+        draft.prefer.append({"like": items, "weight": weight})
