@@ -287,7 +287,7 @@ def test_lists_for_users(steerec: Steerec, run_folder: Path, tmp_path: Path) -> 
     refused(
         steerec(*batch, "--history", "x"),
         "--users takes stored histories",
-        "leave --history, --json and --explain out",
+        "leave --history, --json, --explain and --budget out",
     )
     refused(
         steerec("recommend", run_folder, "--out", tmp_path / "x.parquet"), "give --users, or leave --out out"
