@@ -35,8 +35,8 @@ _INSTRUCT_GPT = Paper(
     url="https://arxiv.org/abs/2203.02155",
     state="runs",
     reported="labellers prefer an aligned model of 1.3B parameters to GPT-3 of 175B; nothing on recommenders",
-    ours="ml-100k, validation: the reward model agrees with 52.4 % of held-out judgements, of which 67.7 % can be "
-    "foreseen; no gain (docs/LOG.md)",
+    ours="ml-100k, validation: the reward model agrees with 52.4 % of held-out judgements, of which 67.7 % "
+    "can be foreseen; no gain (docs/LOG.md)",
     sources={
         "reward model": "section 3.5, equation 1: pairwise loss over all pairs of a prompt",
         "policy": "section 3.5: PPO with a KL penalty per token",
