@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
+from test_best_of import make as make_many
 from torch import Tensor
 
 from steerec.align.all_actions import AllActionsConfig, all_actions_loss
@@ -18,28 +18,18 @@ from steerec.align.policy import say
 from steerec.align.rl import rl_step
 from steerec.align.rl_batches import RlBatch, RlBatches, _num_usable
 from steerec.align.rl_config import RlConfig
-from steerec.align.rollouts import Ask, Rollout, read_asks
-from steerec.control.request import Request
+from steerec.align.rollouts import Ask, Rollout
 from steerec.errors import ConfigError
 from steerec.llm.language_model import LanguageModel
 from steerec.loop import TrainingConfig
-from tiny_shelf import shelf, tiny
+from tiny_shelf import shelf
 
 CATALOG = shelf()
 
 
 def make() -> tuple[LanguageModel, list[Ask]]:
-    lm = tiny(context_length=256, initializer_range=0.05)
-    rows = pl.DataFrame(
-        {
-            "history": [[0, 1], [5], [7, 4], [2]] * 2,
-            "instruction": ["Two films."] * 8,
-            "request": [Request(count=2).to_json()] * 8,
-            "target": [3] * 8,
-            "user": list(range(8)),
-        }
-    )
-    return lm, read_asks(lm, rows, CATALOG, max_prompt_tokens=120)
+    lm, asks = make_many()
+    return lm, asks[:8]
 
 
 def settings(micro_batches: int, **changes: Any) -> RlConfig:

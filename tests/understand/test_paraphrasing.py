@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_reader import TinyEncoder, embed, shelf, small_config
+from transformers import PreTrainedTokenizerFast
 
 from steerec.errors import SourceError
 from steerec.items.vectors import text_vectors_installed
@@ -29,6 +30,7 @@ from steerec.understand.model.paraphrasing import (
 )
 from steerec.understand.model.training import train_reader
 from steerec.understand.model.worlds import world_of
+from tiny_shelf import tiny
 
 SHELF = shelf()
 WORLD = world_of(Schema.of(SHELF), SHELF.displays, TextVectors(embed), 1.0)
@@ -150,6 +152,20 @@ def test_a_reader_is_trained_on_them(tmp_path: Path) -> None:
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="could not be loaded"):
         chat_writer(str(tmp_path))
+
+
+def test_a_chat_model_without_a_padding_token_writes(tmp_path: Path) -> None:
+    lm = tiny(context_length=256)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=lm.tokenizer.backend_tokenizer, eos_token="<|end|>")
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|user|>{{ m['content'] }}{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    assert tokenizer.pad_token is None
+    tokenizer.save_pretrained(tmp_path)
+    lm.model.save_pretrained(tmp_path)
+    answers = chat_writer(str(tmp_path), max_tokens=4)(["Say it.", "Say it in other words, please."], 0)
+    assert len(answers) == 2
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ import pydantic
 from steerec.align.preferring import PreferenceConfig, prefer, sample_groups
 from steerec.align.reward_model import ModelJudge, best_of, fit_reward_model
 from steerec.align.rewards.judge import Judge
-from steerec.align.rollouts import Ask, roll_constrained, roll_free
+from steerec.align.rollouts import Ask, in_halves, roll_constrained, roll_free
 from steerec.align.sft import Selected
 from steerec.artifacts import read_json, write_json
 from steerec.config import Config
@@ -107,8 +107,7 @@ def learn_best_of(
         select: validation metric whose best weights a round keeps.
         options: `evaluate` and `sample`, as of `prefer`.
     """
-    order = numpy_rng(config.training.seed, STAGE, "halves").permutation(len(asks))
-    halves = [[asks[int(i)] for i in part] for part in np.array_split(order, 2)]
+    halves = in_halves(asks, numpy_rng(config.training.seed, STAGE, "halves"))
     found = read_json(folder / "rounds.json") if (folder / "rounds.json").is_file() else []
     if found:
         done, _ = load_weights(str(folder / f"round-{len(found) - 1}" / "model"), local_only=True)

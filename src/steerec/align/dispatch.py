@@ -19,7 +19,7 @@ from steerec.align.preferring import PreferenceConfig, prefer
 from steerec.align.rewards.judge import asked_scores, make_judge
 from steerec.align.rl import reinforce, warn_if_hopeless
 from steerec.align.rl_config import RlConfig
-from steerec.align.rollouts import Ask, read_asks
+from steerec.align.rollouts import Ask, in_halves, read_asks
 from steerec.align.sft import SftConfig, fine_tune
 from steerec.artifacts import write_json
 from steerec.llm.language_model import LanguageModel
@@ -86,8 +86,7 @@ def _reinforced(
     rewards = {"free": settings.free_reward, "constrained": settings.constrained_reward}
     judged = asks
     if any(isinstance(reward, LearnedRewardConfig) for reward in rewards.values()):
-        order = numpy_rng(settings.training.seed, "judged").permutation(len(asks))
-        judged, asks = ([asks[int(i)] for i in half] for half in np.array_split(order, 2))
+        judged, asks = in_halves(asks, numpy_rng(settings.training.seed, "judged"))
     for name, reward in rewards.items():
         if isinstance(reward, LearnedRewardConfig):
             truth = make_judge(reward.pairs.reward, teaching)

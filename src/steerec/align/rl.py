@@ -45,10 +45,8 @@ def rl_step(config: RlConfig, reference: nn.Module | None) -> Callable[[nn.Modul
 
     def step(model: nn.Module, batch: RlBatch) -> StepOutput:
         assert batch.step is not None
-        divisor = batch.step.policy_weight or 1.0
-        shown = {
-            name: value * divisor / batch.step.micro_batches for name, value in batch.step.health.items()
-        }
+        share = batch.step.divisor / batch.step.micro_batches
+        shown = {name: value * share for name, value in batch.step.health.items()}
         if batch.decisions is None:
             weight = 0.0 if batch.step.policy_weight else 1.0 / batch.step.micro_batches
             return _add_choices(model, batch, config, StepOutput(torch.zeros(()), weight, shown, 0))
@@ -86,7 +84,7 @@ def _add_choices(model: nn.Module, batch: RlBatch, config: RlConfig, output: Ste
     assert config.all_actions is not None
     assert batch.step is not None
     lost = all_actions_loss(model, batch.choices, config.all_actions)
-    scale = (batch.step.policy_weight or 1.0) / batch.step.choices_weight
+    scale = batch.step.divisor / batch.step.choices_weight
     sums = {"all_actions_loss": lost.loss_sum.detach(), "allowed_mass": lost.inside * lost.weight}
     return StepOutput(
         output.loss_sum + config.all_actions.weight * scale * lost.loss_sum,

@@ -76,6 +76,11 @@ class Step(NamedTuple):
     health: dict[str, float]
     """Means over all lists, or groups."""
 
+    @property
+    def divisor(self) -> float:
+        """What the loss of the step is divided by."""
+        return self.policy_weight or 1.0
+
 
 class RlBatches:
     """`(step, micro) -> RlBatch`: a function of its arguments and of the model's weights."""

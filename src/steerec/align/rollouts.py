@@ -61,6 +61,12 @@ class Rollout:
     """What each choice was among, M arrays of token ids; None: the whole vocabulary."""
 
 
+def in_halves(asks: Sequence[Ask], rng: np.random.Generator) -> tuple[list[Ask], list[Ask]]:
+    """Return what is asked in two random halves: one to learn a reward from, one to train the policy on."""
+    first, second = np.array_split(rng.permutation(len(asks)), 2)
+    return [asks[int(i)] for i in first], [asks[int(i)] for i in second]
+
+
 def read_asks(
     lm: LanguageModel,
     rows: pl.DataFrame,

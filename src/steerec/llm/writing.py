@@ -81,7 +81,7 @@ def chat_writer(
                 part = prompts[start : start + _BATCH]
                 chats = [[{"role": "user", "content": prompt}] for prompt in part]
                 texts = tokenizer.apply_chat_template(chats, tokenize=False, add_generation_prompt=True)
-                read = tokenizer(texts, add_special_tokens=False, **padded)
+                read = tokenizer(texts, **padded)
                 torch.manual_seed(derive_seed(seed, "writing", number, start))
                 with torch.inference_mode():
                     written = generation.generate(
