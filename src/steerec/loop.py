@@ -251,9 +251,8 @@ class _Run:
         self._check_finite(mean, step)
         bar.advance(1, info=f"loss {mean:.3f}")
         if step % config.logging_steps == 0 or step + 1 == config.max_steps:
-            seconds = max(time.monotonic() - self.clock_start, 1e-9)
             entry = {"loss": mean, "learning_rate": rate, "grad_norm": norm}
-            entry["tokens_per_s"] = self.tokens / seconds
+            entry["tokens_per_s"] = self.tokens / max(time.monotonic() - self.clock_start, 1e-9)
             self.write(step, entry | {name: value / max(weight, 1e-12) for name, value in sums.items()})
 
     def _add_up(self, sums: dict[str, float]) -> dict[str, float]:

@@ -11,8 +11,7 @@ what TRL cannot do is refused. What stays different, because TRL offers no optio
   `sqrt((S - 1) / S)`.
 - Probabilities are over the whole vocabulary. For free lists that is the policy; for constrained ones it is
   not (see `policy.say`), and the gradient is that of another policy than the one that sampled.
-- Groups whose lists are all worth the same count in what the loss is divided by and in the divergence, as
-  with `drop_silent_groups=False`.
+- Groups whose lists are all worth the same count, as with `drop_silent_groups=False`.
 - TRL scores tokens by the output matrix alone, so that a copy head would silently stay untrained.
 
 Legend: P prompts of a step, S samples of each, B = P * S lists.
