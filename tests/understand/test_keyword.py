@@ -122,6 +122,7 @@ GOLDEN = [
     ("Recommend comedies from the nineties", 10, [({**is_("Comedy"), **NINETIES}, ALL)]),
     ("Nothing from the seventies", 10, [({"year": {"ge": 1970, "le": 1979}}, NONE)]),
     ("Show me films released in 1994 or later", 10, [({"year": {"ge": 1994}}, ALL)]),
+    ("Show me films released in 1994 or after", 10, [({"year": {"ge": 1994}}, ALL)]),
     ("Show me twenty films, all of them released after 2000.", 20, [({"year": {"gt": 2000}}, ALL)]),
     ("no older than 1980 and no newer than 1999", 10, [({"year": {"ge": 1980, "le": 1999}}, ALL)]),
     (

@@ -56,12 +56,20 @@ _TAUGHT = (
 )
 
 
+_OURS = {
+    "dpo": "ml-100k, last-five test, 3 seeds: NDCG@10 .1270 (fine-tuned .1383), under control .1511 (.1436), "
+    "obeys unseen words 30.1 % (38.4 %): free lists are unlearned",
+    "pro": NOT_RUN,
+}
+
+
 def tiny_grpo() -> RunConfig:
     """The demo's model, then GRPO on lists that are written freely, and on-policy teaching under requests."""
     return tiny().replace(
         recipe="controllable-tiny-grpo",
         paper=PAPER.replace(
-            ours="see docs/LOG.md",
+            ours="ml-100k, last-five test, seed 0: obeys unseen words 40.0 %, +3.3 points [+0.8, +5.8] over "
+            "fine-tuning; NDCG@10 .1406, under control .1540",
             sources=_GRPO | _TEACHING,
             departures=(
                 "GRPO instead of PPO, on the tokens that were really sampled",
@@ -159,6 +167,7 @@ def tiny_on_policy() -> RunConfig:
     return parent.replace(
         recipe="controllable-tiny-on-policy",
         paper=parent.paper.replace(
+            ours="ml-100k, last-five validation, seed 0: NDCG@10 .1490, fine-tuned .1410; obeys as before",
             sources=_TEACHING,
             departures=_TAUGHT,
         ),
@@ -189,7 +198,10 @@ def tiny_continued() -> RunConfig:
     training = parent.sft.training.replace(max_steps=1250, learning_rate=3e-4, eval_steps=625)
     return parent.replace(
         recipe="controllable-tiny-continued",
-        paper=PAPER.replace(ours="see docs/LOG.md"),
+        paper=PAPER.replace(
+            ours="ml-100k, last-five test, 3 seeds: NDCG@10 .1360 (fine-tuned .1383), under control .1490 "
+            "(.1436), obeys unseen words 38.8 % (38.4 %)"
+        ),
         align=parent.sft.replace(training=training),
     )
 
@@ -209,7 +221,7 @@ def _preferring(loss: Literal["dpo", "pro"], source: str) -> RunConfig:
     return parent.replace(
         recipe=f"controllable-tiny-{loss}",
         paper=parent.paper.replace(
-            ours=parent.paper.ours if loss == "dpo" else NOT_RUN,
+            ours=_OURS[loss],
             sources={"objective": source},
             departures=(f"{loss.upper()} instead of PPO, on lists sampled under their requests",),
         ),

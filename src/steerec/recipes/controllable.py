@@ -10,7 +10,7 @@ from steerec.llm.lora import LoraConfig
 from steerec.llm.smollm2 import SmolLM2Config
 from steerec.llm.tiny import TinyConfig
 from steerec.loop import TrainingConfig
-from steerec.recipes.paper import Paper
+from steerec.recipes.paper import WANTS_GPU, Paper
 from steerec.run_config import RunConfig
 
 PAPER = Paper(
@@ -73,6 +73,10 @@ def tiny_titles() -> RunConfig:
     training = parent.sft.training.replace(max_steps=1700, eval_steps=850, learning_rate=1.5e-3)
     return parent.replace(
         recipe="controllable-tiny-titles",
+        paper=parent.paper.replace(
+            ours="ml-100k, validation, seed 0: constrained NDCG@10 .1057 (.1383 with the teacher term;"
+            " teacher .1457); free lists 5.2 % invalid, 22.2 % obey; 2026-11-25, 70 min on one thread"
+        ),
         validation_points=300,
         decode=DecodeConfig(num_points=300, weights=(0.0, 0.5, 1.0, 2.0)),
         llm=TinyConfig(
@@ -103,6 +107,7 @@ def smollm2() -> RunConfig:
     training = parent.sft.training.replace(max_steps=3000, eval_steps=500, learning_rate=4e-4)
     return parent.replace(
         recipe="controllable-smollm2",
+        paper=parent.paper.replace(ours=WANTS_GPU),
         decode=DecodeConfig(),
         llm=SmolLM2Config(),
         sft=parent.sft.replace(

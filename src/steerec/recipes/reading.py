@@ -20,7 +20,8 @@ def reader() -> RunConfig:
             url="https://aclanthology.org/D17-1160",
             state="runs",
             reported="another task: questions about tables",
-            ours="see docs/LOG.md",
+            ours="hand-written sentences read right, model: films 82.1 %, places 74.0 %, products 70.8 % "
+            "(keywords and patterns 63.5 / 60.5 / 63.2 %); 2026-11-28, commit 6549bd5, 40 min on one thread",
             sources={
                 "decoding": "only what the grammar and the types of the columns allow: section 3.2",
                 "pointing": "Vinyals et al. 2015, arXiv 1506.03134",

@@ -11,6 +11,7 @@ from steerec.llm.lora import LoraConfig
 from steerec.llm.smollm2 import SmolLM2Config
 from steerec.loop import TrainingConfig
 from steerec.recipes.controllable import PAPER, smollm2
+from steerec.recipes.paper import WANTS_GPU
 from steerec.run_config import RunConfig
 
 _USERS, _ITEMS = 943, 1682  # ml-100k: the published mixture is per user and per item
@@ -24,7 +25,7 @@ def gen_sft() -> RunConfig:
     return parent.replace(
         recipe="reclm-gen-sft",
         paper=PAPER.replace(
-            ours="not trained for real yet: the backbone wants a GPU; runs end to end on the synthetic world",
+            ours=WANTS_GPU,
             sources={
                 "mixture": "public code: SeqRec, PersonalControlRec, PersonalCategoryRate 1 per user, "
                 "ControlRec_re 1 per item, ShareGPT 0.5 of the rest",

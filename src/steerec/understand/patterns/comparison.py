@@ -41,8 +41,8 @@ _RULES: tuple[tuple[Comparison, str], ...] = (
         "ge",
         r"\bat (?:the )?(?:very |bare )?(?:least|minimum)\b|\bminimum\b|\bthe (?:bare |very )?least\b"
         r"|\bminimal(?:ly)?\b|\bmin\b"
-        r"|\bor (?:even )?(?:more|over|above|higher|greater|later|newer|better|up|longer|upwards?"
-        r"|beyond|larger)\b"
+        r"|\bor (?:even )?(?:more|over|above|higher|greater|later|after|newer|better|up|longer"
+        r"|upwards?|beyond|larger)\b"
         r"|\band (?:up|upwards?|above|over|more|later|onwards?|newer|higher|beyond|on|after)\b|\+"
         r"|# (?:on|up)\b|\bonwards?\b|\bupwards?\b(?! of)|\bsince\b|\bstarting (?:from|at|in|with)\b"
         r"|\bas of\b",
