@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import glob
 import hashlib
 import importlib.util
 import json
@@ -36,21 +37,39 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    _remove(temporary)
+    remove(temporary)
     try:
         yield temporary
-        if path.is_dir() and temporary.is_dir():
-            _remove(path)
+        # a folder takes no other's name while that has files
+        old = _set_aside(path) if path.is_dir() and temporary.is_dir() else None
         os.replace(temporary, path)
+        if old:
+            shutil.rmtree(old)
     finally:
-        _remove(temporary)
+        remove(temporary)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there; a kill on the way leaves no half of it under its name."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        shutil.rmtree(_set_aside(path))
     else:
         path.unlink(missing_ok=True)
+
+
+def _set_aside(folder: Path) -> Path:
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    if aside.exists():  # of a killed process that had our number, as in containers all have
+        shutil.rmtree(aside)
+    os.replace(folder, aside)
+    return aside
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left of a folder, and in it, under temporary names."""
+    left = [*folder.parent.glob(f".{glob.escape(folder.name)}.*.old"), *folder.rglob(".*.old")]
+    for path in [*left, *folder.rglob(".*.part")]:
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -138,7 +157,8 @@ def _make_room(folder: Path, key: str) -> None:
     """Keep what an unfinished attempt of the same key left, remove everything else."""
     pending = folder / _PENDING
     if folder.is_dir() and not (pending.is_file() and read_json(pending).get("key") == key):
-        shutil.rmtree(folder)
+        remove(folder)
+    _sweep(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(pending, {"key": key})
 

@@ -13,7 +13,6 @@ import json
 import logging
 import math
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +24,7 @@ import torch.distributed as distributed
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from steerec.artifacts import atomic_path, read_json, write_json
+from steerec.artifacts import atomic_path, read_json, remove, write_json
 from steerec.config import Config, fingerprint
 from steerec.errors import ConfigError
 from steerec.hardware import has_bf16
@@ -372,7 +371,7 @@ class _Run:
             copy_tensors(self.trained, load_file(best))
         wait()
         if self.rank == 0:
-            shutil.rmtree(self.folder / CHECKPOINT, ignore_errors=True)  # first: it needs the best weights
+            remove(self.folder / CHECKPOINT)  # first: it needs the best weights
             best.unlink(missing_ok=True)
         self.model.eval()
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.is_file() else []

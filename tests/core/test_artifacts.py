@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from steerec.artifacts import (
     content_sha256,
     file_sha256,
     read_json,
+    remove,
     run_stage,
     source_sha256,
     write_json,
@@ -35,6 +38,55 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
             part.mkdir()
             (part / name).write_text(name)
     assert [p.name for p in (tmp_path / "folder").iterdir()] == ["two"]
+
+
+def _killed_on_the_way(folder: str | Path, *_: object, **__: object) -> None:
+    """Stands for `shutil.rmtree`: the process is killed when the first file is gone."""
+    next(one for one in sorted(Path(folder).rglob("*")) if one.is_file()).unlink()
+    raise KeyboardInterrupt
+
+
+def test_a_kill_while_a_folder_is_removed_leaves_no_half_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+
+    def write(value: str) -> None:
+        with atomic_path(folder) as part:
+            part.mkdir()
+            for name in ("model", "state"):
+                (part / name).write_text(value)
+
+    def held() -> list[str]:
+        return [path.read_text() for path in sorted(folder.iterdir())]
+
+    def kill(what: Callable[[], None]) -> None:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(shutil, "rmtree", _killed_on_the_way)
+            what()
+
+    write("old")
+    kill(lambda: write("new"))
+    assert held() == ["new", "new"]
+    write("newer")
+    assert held() == ["newer", "newer"]
+    kill(lambda: remove(folder))
+    assert not folder.exists()
+    write("again")
+    remove(folder)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stage_clears_away_what_killed_processes_left(tmp_path: Path) -> None:
+    stage = _Stage(tmp_path / "s")
+    with pytest.raises(KeyboardInterrupt):
+        stage(seed=1, fails=True)
+    for name in (".s.77.old/model", "s/.checkpoint.77.part/model", "s/.state.json.77.part"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("half")
+    stage(seed=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    assert {path.name for path in (tmp_path / "s").iterdir()} == {"manifest.json", "out.txt", "partial.txt"}
 
 
 def test_sha256_of_a_file(tmp_path: Path) -> None:

@@ -6,12 +6,11 @@ half a version. Going back moves the pointer only.
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
-from steerec.artifacts import atomic_path, read_json, write_json
+from steerec.artifacts import atomic_path, read_json, remove, write_json
 from steerec.data.catalog import Catalog
 from steerec.errors import DataError
 from steerec.recommend.recommender import Recommender
@@ -93,7 +92,7 @@ class Versions:
         names = [name for name in self.names() if name != self.current]
         gone = names[: max(0, len(names) - max(keep - 1, 0))]
         for name in gone:
-            shutil.rmtree(self._place(name))
+            remove(self._place(name))
         return gone
 
     def _place(self, name: str) -> Path:
