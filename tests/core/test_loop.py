@@ -6,13 +6,13 @@ import json
 import os
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from steerec import loop
+from steerec.artifacts import remove
 from steerec.errors import ConfigError
 from steerec.loop import StepOutput, TrainingConfig, TrainingResult, seconds_spent, train
 from steerec.optimisers import Schedule, rate_factor
@@ -226,11 +226,11 @@ def test_bfloat16_is_used_only_where_the_processor_has_it(
     assert caplog.text.count("no bfloat16 arithmetic, so float32 is used") == 1
 
 
-@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("gone", ["model.safetensors", "model.safetensors optimizer.safetensors state.json"])
 def test_a_run_killed_while_it_cleans_up_can_be_run_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
 ) -> None:
-    """The kill comes before or after the checkpoint is deleted."""
+    """The kill comes when some or all files of the checkpoint are deleted."""
     evaluate = lambda m: {"quality": -float((m(torch.ones(1, 4)) - 4).square())}  # noqa: E731
 
     def run(folder: Path) -> nn.Module:
@@ -238,14 +238,19 @@ def test_a_run_killed_while_it_cleans_up_can_be_run_again(
         train(model, _batches, _step, config, folder, stage="toy", evaluate=evaluate, select="quality")
         return model
 
-    def killed(folder: Path, **options: bool) -> None:
-        if gone:
-            rmtree(folder, **options)
+    def killed(folder: Path) -> None:
+        for name in gone.split():
+            (folder / name).unlink()
         raise KeyboardInterrupt
 
-    unbroken, rmtree = run(tmp_path / "a"), shutil.rmtree
+    unbroken = run(tmp_path / "a")
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "shutil", SimpleNamespace(rmtree=killed))
+
+        def clean_up(path: Path) -> None:
+            patch.setattr(shutil, "rmtree", killed)
+            remove(path)
+
+        patch.setattr(loop, "remove", clean_up)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "b")
     again = run(tmp_path / "b")
