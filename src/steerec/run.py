@@ -71,7 +71,8 @@ def run(config: RunConfig, folder: Path, shelf: Path | None = None) -> Report:
     teacher = train_teacher(config, folder, data, shelf)
     draw_requests(config, folder, teacher)
     if config.llm is not None:
-        rows = write_instructions(config, folder, teacher)
+        folds = cross_fit(config, folder, teacher) if config.crossfit_folds else None
+        rows = write_instructions(config, folder, teacher, folds)
         model = tune_language_model(config, folder, teacher, rows)
         if config.align is not None:
             model = align_language_model(config, folder, model, rows)
@@ -124,23 +125,33 @@ def draw_requests(config: RunConfig, folder: Path, teacher: StageResult) -> Stag
     return do_stage(folder, "requests", inputs, build)
 
 
-def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) -> StageResult:
+def cross_fit(config: RunConfig, folder: Path, teacher: StageResult) -> StageResult:
+    """Fit the teacher once for each fold of users, on the users of the others."""
+
+    def build(out: Path) -> None:
+        fitted = CrossFit.fit(
+            _panel(folder).teacher.unfitted,
+            load_split(folder),
+            num_folds=config.crossfit_folds,
+            seed=config.seed,
+            folder=out / "training",
+        )
+        fitted.save_pretrained(out)
+
+    inputs = {"teacher": teacher.key, "folds": config.crossfit_folds, "seed": config.seed}
+    return do_stage(folder, _CROSSFIT, inputs, build)
+
+
+def write_instructions(
+    config: RunConfig, folder: Path, teacher: StageResult, folds: StageResult | None
+) -> StageResult:
     """Write instruction rows: prompts, and answers that the teacher ranks and the request rules."""
     assert config.instruct is not None
     mixture = config.instruct
 
     def build(out: Path) -> None:
         split, panel = load_split(folder), _panel(folder)
-        crossfit = None
-        if config.crossfit_folds:
-            crossfit = CrossFit.fit(
-                panel.teacher.unfitted,
-                split,
-                num_folds=config.crossfit_folds,
-                seed=config.seed,
-                folder=out / "training",
-            )
-            crossfit.save_pretrained(out / _CROSSFIT)
+        crossfit = _crossfit(folder, split) if folds else None
         memory = check_memorisation(crossfit or panel.teacher, split)
         phrases = grown_phrases(mixture.self_instruct, out)
         parts: tuple[Literal["train", "valid"], ...] = ("train", "valid")
@@ -157,16 +168,15 @@ def write_instructions(config: RunConfig, folder: Path, teacher: StageResult) ->
                 phrases=phrases,
             )
 
-    folds = {"crossfit_folds": config.crossfit_folds, "seed": config.seed}
-    inputs = {"teacher": teacher.key, "instruct": mixture, **folds}
+    labels = folds.key if folds else None
+    inputs = {"teacher": teacher.key, "crossfit": labels, "instruct": mixture}
     return do_stage(folder, "instruct", inputs, build)
 
 
 def _teaching(config: RunConfig, folder: Path, split: Split, panel: Panel) -> Teaching:
     """Return who labelled the training rows: the teacher, or the cross-fitted ones."""
     if config.crossfit_folds:
-        crossfit = CrossFit.from_pretrained(folder / "instruct" / _CROSSFIT, split.catalog)
-        return Teaching(crossfit.scores, split.catalog)
+        return Teaching(_crossfit(folder, split).scores, split.catalog)
     return Teaching(lambda histories, users: panel.teacher.scores(histories), split.catalog)
 
 
@@ -369,3 +379,7 @@ def load_split(folder: Path) -> Split:
 
 def _panel(folder: Path) -> Panel:
     return load_panel(folder / "recommend", load_split(folder).catalog)
+
+
+def _crossfit(folder: Path, split: Split) -> CrossFit:
+    return CrossFit.from_pretrained(folder / _CROSSFIT, split.catalog)

@@ -118,7 +118,11 @@ def test_labels_by_cross_fitted_teachers(tmp_path: Path) -> None:
     run(config, tmp_path)
     record = read_json(tmp_path / "instruct" / "train.json")
     assert 0 <= record["memorisation"]["train"] <= 1
-    assert (tmp_path / "instruct" / "crossfit").is_dir()
+    fitted = read_json(tmp_path / "crossfit" / "manifest.json")
+    assert config.instruct is not None
+    run(config.replace(instruct=config.instruct.replace(num_rows=30)), tmp_path)
+    assert read_json(tmp_path / "crossfit" / "manifest.json") == fitted  # other rows, the same teachers
+    assert read_json(tmp_path / "instruct" / "train.json")["rows"] == 30
 
 
 def test_parts_of_a_language_model_run_belong_together() -> None:
