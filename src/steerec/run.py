@@ -134,7 +134,7 @@ def cross_fit(config: RunConfig, folder: Path, teacher: StageResult) -> StageRes
             load_split(folder),
             num_folds=config.crossfit_folds,
             seed=config.seed,
-            folder=out / "training",
+            folder=out,
         )
         fitted.save_pretrained(out)
 

@@ -55,6 +55,25 @@ def test_split_of_users_keeps_their_rows(split: Split) -> None:
     assert part.points("test")[0].target == int(split.sequences[5][-1])
 
 
+def test_folds_that_were_fitted_before_a_kill_are_kept(split: Split, tmp_path: Path) -> None:
+    fitted = 0
+
+    def build() -> EASE:
+        nonlocal fitted
+        fitted += 1
+        if fitted == 3:
+            raise KeyboardInterrupt
+        return EASE()
+
+    with pytest.raises(KeyboardInterrupt):
+        CrossFit.fit(build, split, num_folds=3, folder=tmp_path)
+    resumed = CrossFit.fit(build, split, num_folds=3, folder=tmp_path)
+    assert fitted == 4
+    histories, users = list(split.train), range(len(split.users))
+    unbroken = CrossFit.fit(EASE, split, num_folds=3).scores(histories, list(users))
+    assert np.allclose(resumed.scores(histories, list(users)), unbroken, atol=1e-6)
+
+
 def test_each_user_is_scored_by_the_model_that_has_not_seen_him(split: Split) -> None:
     cross = CrossFit.fit(EASE, split, seed=1)
     users = list(range(len(split.users)))

@@ -9,6 +9,8 @@ Legend: `B` histories, `N` items, `U` users.
 
 from __future__ import annotations
 
+import logging
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,14 +20,17 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from steerec.artifacts import read_json, write_json
+from steerec.artifacts import atomic_path, read_json, write_json
 from steerec.data.catalog import Catalog
 from steerec.data.split import Split
 from steerec.errors import ConfigError
 from steerec.metrics.ranking import history_mask, hit_rate, rank_of_targets
+from steerec.progress import clock
 from steerec.recommend.recommender import History, Recommender
 from steerec.recommend.table import load_recommender
 from steerec.seeding import numpy_rng
+
+logger = logging.getLogger("steerec")
 
 _FILE = "crossfit.json"
 _LARGE_RATIO, _LARGE_ERRORS = 1.5, 3.0
@@ -77,7 +82,8 @@ class CrossFit:
             split: of U users.
             num_folds: at least 2, at most U.
             seed: of the folds.
-            folder: where training keeps its logs; temporary folders where None.
+            folder: receives each model as soon as it is fitted, and under `training` the logs; folds that it
+                holds already, of the same arguments, are not fitted again. None: nothing is kept.
 
         Raises:
             ConfigError: the number of folds does not fit.
@@ -90,7 +96,17 @@ class CrossFit:
         models = []
         for fold in range(num_folds):
             others = split_of_users(split, np.flatnonzero(folds != fold))
-            models.append(build().fit(others, None if folder is None else folder / f"fold-{fold}"))
+            if folder is None:
+                models.append(build().fit(others))
+                continue
+            kept, start = folder / f"fold-{fold}", time.monotonic()
+            if not kept.is_dir():
+                model = build().fit(others, folder / "training" / kept.name)
+                with atomic_path(kept) as part:
+                    model.save_pretrained(part)
+                seconds = clock(time.monotonic() - start)
+                logger.info("teacher of fold %d of %d: fitted in %s", fold + 1, num_folds, seconds)
+            models.append(load_recommender(kept, split.catalog))
         return cls(models, folds)
 
     def scores(
