@@ -6,7 +6,7 @@ from steerec.instruct.mixture import TASK_WEIGHTS
 from steerec.instruct.selection import PickConfig
 from steerec.instruct.self_instruct import SelfInstructConfig
 from steerec.recipes.controllable import tiny
-from steerec.recipes.paper import NOT_RUN, Paper
+from steerec.recipes.paper import Paper
 from steerec.run_config import RunConfig
 
 _LIMA = Paper(
@@ -17,7 +17,8 @@ _LIMA = Paper(
     url="https://arxiv.org/abs/2305.11206",
     state="runs",
     reported="1,000 curated prompts tune a 65B model as well as far more; no recommender among its tasks",
-    ours=NOT_RUN,
+    ours="ml-100k, last-five validation, one seed, 30,000 rows / 1,000 diverse / 1,000 random: NDCG@10 "
+    ".1403 / .1255 / .1328, obeys validation words 34.3 / 31.6 / 32.1 %; diversity does not help",
     departures=("a model from scratch, which has no knowledge from pre-training that tuning could call up",),
 )
 _FLAN = Paper(
@@ -28,7 +29,8 @@ _FLAN = Paper(
     url="https://arxiv.org/abs/2109.01652",
     state="runs",
     reported="137B parameters tuned on 11 task clusters beat the untuned model on the 12th",
-    ours=NOT_RUN,
+    ours="ml-100k, last-five validation, one seed: without is obeyed by 10 %, with its rows by 36 % (39 "
+    "requests, validation words): no transfer; only rises from 15 to 51 %",
     departures=("families of controls instead of clusters of tasks",),
 )
 _SELF_INSTRUCT = Paper(
@@ -39,7 +41,8 @@ _SELF_INSTRUCT = Paper(
     url="https://arxiv.org/abs/2212.10560",
     state="runs",
     reported="175 seed tasks grown to 52,000 instructions lift GPT-3 by 33 % on Super-NaturalInstructions",
-    ours=NOT_RUN,
+    ours="ml-100k, last-five validation, one seed: 31 seeds grown to 182 phrasings; obeys validation words "
+    "21.5 -> 27.6 %, +6.0 points [+2.7, +9.5]; phrasings by hand 34.3 %",
     departures=(
         "phrasings of known kinds of requests instead of tasks: nothing is classified, no answer written",
         "SmolLM2-135M-Instruct writes, and another model is tuned",
@@ -52,7 +55,13 @@ def everything() -> RunConfig:
     parent = tiny()
     assert parent.sft is not None
     training = parent.sft.training.replace(max_steps=400, eval_steps=200)
-    return parent.replace(recipe="study-everything", sft=parent.sft.replace(training=training))
+    return parent.replace(
+        recipe="study-everything",
+        paper=parent.paper.replace(
+            ours="ml-100k, last-five validation, one seed: NDCG@10 .1403, obeys validation words 34.3 %"
+        ),
+        sft=parent.sft.replace(training=training),
+    )
 
 
 def lima_diverse() -> RunConfig:
