@@ -92,7 +92,7 @@ def by_reward_model(folder: Path) -> list[float]:
     model, result = fit_reward_model(lm, groups, settings, folder)
     judged = ModelJudge(model, lm)([group.ask for group in groups[:4]], [group.lists for group in groups[:4]])
     worth = np.array([one.total for group in judged for one in group])
-    # Pairs say nothing about a number that is added to all, so its gradient is rounding, which Adam scales up.
+    # Pairs say nothing about a number added to all: its gradient is rounding, which Adam scales up.
     return [
         *(worth - worth.mean()).tolist(),
         *(line["reward-model/loss"] for line in result.history if "reward-model/loss" in line),
