@@ -129,14 +129,13 @@ def cross_fit(config: RunConfig, folder: Path, teacher: StageResult) -> StageRes
     """Fit the teacher once for each fold of users, on the users of the others."""
 
     def build(out: Path) -> None:
-        fitted = CrossFit.fit(
+        CrossFit.fit(
             _panel(folder).teacher.unfitted,
             load_split(folder),
             num_folds=config.crossfit_folds,
             seed=config.seed,
             folder=out,
         )
-        fitted.save_pretrained(out)
 
     inputs = {"teacher": teacher.key, "folds": config.crossfit_folds, "seed": config.seed}
     return do_stage(folder, _CROSSFIT, inputs, build)

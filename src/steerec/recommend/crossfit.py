@@ -82,8 +82,9 @@ class CrossFit:
             split: of U users.
             num_folds: at least 2, at most U.
             seed: of the folds.
-            folder: receives each model as soon as it is fitted, and under `training` the logs; folds that it
-                holds already, of the same arguments, are not fitted again. None: nothing is kept.
+            folder: receives what `save_pretrained` writes, each model as soon as it is fitted, and under
+                `training` the logs; folds that it holds already, of the same arguments, are not
+                fitted again. None: nothing is kept.
 
         Raises:
             ConfigError: the number of folds does not fit.
@@ -107,7 +108,10 @@ class CrossFit:
                 seconds = clock(time.monotonic() - start)
                 logger.info("teacher of fold %d of %d: fitted in %s", fold + 1, num_folds, seconds)
             models.append(load_recommender(kept, split.catalog))
-        return cls(models, folds)
+        fitted = cls(models, folds)
+        if folder is not None:
+            fitted._save_folds(folder)
+        return fitted
 
     def scores(
         self, histories: Sequence[History], users: Sequence[int] | NDArray[np.integer]
@@ -132,6 +136,9 @@ class CrossFit:
         """Write every model and the folds."""
         for fold, model in enumerate(self.models):
             model.save_pretrained(folder / f"fold-{fold}")
+        self._save_folds(folder)
+
+    def _save_folds(self, folder: Path) -> None:
         write_json(folder / _FILE, {"schema": 1, "folds": self.folds.tolist()})
 
     @classmethod
