@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 import torch
 
+from steerec.align import policy
 from steerec.align.policy import lay_out, say
 from steerec.align.rollouts import Ask, read_asks, roll_constrained, roll_free, roll_unique
 from steerec.control.forms import without
@@ -135,6 +136,30 @@ def test_entropy_by_hand() -> None:
         said = say(lm.model, lay_out(found, groups, lm.vocab_size))
     torch.testing.assert_close(said.entropy, torch.full((2, 1), np.log(7)), atol=1e-4, rtol=0)
     torch.testing.assert_close(said.log_probs, torch.full((2, 1), -np.log(7)), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("among", [None, "some"])
+def test_what_is_said_piece_by_piece_is_log_softmax_and_so_is_its_gradient(
+    among: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "_TOGETHER", {"cpu": 15})  # three rows of five at a time, of seven
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(7, 5, generator=rng, dtype=torch.float64)
+    targets = torch.tensor([0, 1, 2, 3, 4, 0, 1])
+    allowed = None
+    if among:
+        allowed = torch.rand(7, 5, generator=rng) < 0.5
+        allowed[torch.arange(7), targets] = True
+    weights = torch.randn(7, generator=rng, dtype=torch.float64)
+    found, expected = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    said, entropy = policy._Chosen.apply(found, targets, allowed)
+    kept = expected if allowed is None else expected.masked_fill(~allowed, -torch.inf)
+    plain = kept.log_softmax(dim=-1)
+    torch.testing.assert_close(said, plain[torch.arange(7), targets])
+    torch.testing.assert_close(entropy, torch.distributions.Categorical(logits=kept.detach()).entropy())
+    (said * weights).sum().backward()
+    (plain[torch.arange(7), targets] * weights).sum().backward()
+    torch.testing.assert_close(found.grad, expected.grad)
 
 
 def test_free_and_constrained_lists_share_a_pass(lm: LanguageModel) -> None:

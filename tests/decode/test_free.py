@@ -35,11 +35,12 @@ def greedy_without_cache(lm: TinyLM, prompt: list[int], limit: int) -> list[int]
 
 
 @pytest.mark.parametrize("end_bias", [0.0, 1.0])
-def test_greedy_answers_equal_decoding_without_cache(end_bias: float) -> None:
+@pytest.mark.parametrize("batch_size", [3, 7])  # of seven, the first that is finished waits for the second
+def test_greedy_answers_equal_decoding_without_cache(end_bias: float, batch_size: int) -> None:
     rng = np.random.default_rng(1)
     lm = language_model(1, end_bias=end_bias)
     prompts, counts = random_prompts(7, rng), [1, 2, 3, 4, 5, 6, 7]
-    answers = generate_free(lm, prompts, counts, batch_size=3)
+    answers = generate_free(lm, prompts, counts, batch_size=batch_size)
     lengths = set()
     for prompt, count, answer in zip(prompts, counts, answers, strict=True):
         limit = 2 * (count + 2) + 1

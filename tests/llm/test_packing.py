@@ -153,6 +153,15 @@ def test_a_fold_by_hand() -> None:
     assert [row.nonzero()[:, 0].tolist() for row in mask] == sees_itself_and
 
 
+def test_a_branch_looks_at_its_prompt_and_itself_and_at_no_other_branch() -> None:
+    batch = pad([fold([7, 8, 9], [[1, 2], [3, 4], [5, 6]], [[1.0, 1.0]] * 3)])
+    prompt, branches = batch.ragged.buckets
+    assert (prompt.places.tolist(), prompt.visible) == ([[0, 1, 2]], None)
+    assert branches.places.tolist() == [[3, 4], [5, 6], [7, 8]]
+    assert branches.looked_at.tolist() == [[0, 1, 2, 3, 4], [0, 1, 2, 5, 6], [0, 1, 2, 7, 8]]
+    assert branches.seen()[1].int().tolist() == [[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
+
+
 def test_logits_stand_beside_their_own_targets_when_branches_begin_apart() -> None:
     """Only the second branch's first token is predicted, so its source comes before the first branch's."""
     lm = tiny()

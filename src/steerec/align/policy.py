@@ -17,6 +17,10 @@ from torch import Tensor
 from steerec.align.rollouts import Ask, Rollout
 from steerec.llm.packing import PackedBatch, fold, pack, target_logits
 
+_TOGETHER = {"cpu": 2**19}
+"""Logits looked at together, by kind of device: 2 MiB, which stay in a processor's cache."""
+_TOGETHER_ELSEWHERE = 2**26
+
 
 class Decisions(NamedTuple):
     """Sampled lists as a model reads them."""
@@ -135,12 +139,45 @@ def say(model: Any, decisions: Decisions, *, temperature: float = 1.0, states: T
     logits, targets, _ = target_logits(model, decisions.packed, states=states)  # (D, V)
     if temperature != 1.0:
         logits = logits / temperature
-    if decisions.allowed is not None:
-        logits = logits.masked_fill(~decisions.allowed, -torch.inf)
-    normaliser = logits.logsumexp(dim=-1)  # (D,)
-    log_probs = logits.gather(1, targets[:, None])[:, 0] - normaliser
-    with torch.no_grad():
-        probabilities = (logits - normaliser[:, None]).exp_()
-        expected = torch.where(probabilities > 0, probabilities * logits, 0.0).sum(dim=-1)
-        entropy = normaliser - expected
+    log_probs, entropy = _Chosen.apply(logits, targets, decisions.allowed)  # type: ignore[no-untyped-call]
     return Said(decisions.by_list(log_probs), decisions.by_list(entropy))
+
+
+class _Chosen(torch.autograd.Function):
+    """Log-probabilities of what was chosen, and entropies, (D,) each, in one pass over the logits (D, V).
+
+    A step at a time over a large vocabulary, memory is all that is waited for; here some rows are finished
+    before the next are read. Entropies have no gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
+        normaliser, entropy = logits.new_empty(len(logits)), logits.new_empty(len(logits))
+        for some in _chunks(logits):
+            kept = _allowed_only(logits, allowed, some)
+            normaliser[some] = kept.logsumexp(dim=-1)
+            probabilities = (kept - normaliser[some, None]).exp_()
+            expected = (probabilities * kept.masked_fill(probabilities == 0, 0.0)).sum(dim=-1)
+            entropy[some] = normaliser[some] - expected
+        ctx.save_for_backward(logits, targets, normaliser)
+        ctx.allowed = allowed
+        ctx.mark_non_differentiable(entropy)
+        return logits.gather(1, targets[:, None])[:, 0] - normaliser, entropy
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
+        logits, targets, normaliser = ctx.saved_tensors
+        found = torch.empty_like(logits)
+        for some in _chunks(logits):
+            kept = _allowed_only(logits, ctx.allowed, some)
+            found[some] = (kept - normaliser[some, None]).exp_().mul_(-gradient[some, None])
+        return found.scatter_add_(1, targets[:, None], gradient[:, None]), None, None
+
+
+def _chunks(logits: Tensor) -> list[slice]:
+    size = max(1, _TOGETHER.get(logits.device.type, _TOGETHER_ELSEWHERE) // logits.shape[1])
+    return [slice(start, start + size) for start in range(0, len(logits), size)]
+
+
+def _allowed_only(logits: Tensor, allowed: Tensor | None, some: slice) -> Tensor:
+    return logits[some] if allowed is None else logits[some].masked_fill(~allowed[some], -torch.inf)

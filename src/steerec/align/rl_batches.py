@@ -37,8 +37,8 @@ STAGE = "rl"
 MOSTLY = 0.8
 """Share of groups without difference from which on a run is warned of."""
 _EARLY = 10
-_ROWS = 128
-"""Lists decoded together."""
+_ROWS, _FREE_ROWS = 128, 256
+"""Lists decoded together, under requests and free: there all others wait for the few longest."""
 
 
 Health = Mapping[str, tuple[float, float]]
@@ -176,20 +176,20 @@ class RlBatches:
         asks = shuffled(self.asks, first, size, config.training.seed, STAGE, "order")
         # Shares of the step, not of the micro-batch: several that hold few prompts have it together.
         split = round(config.free_share * size * (micro + 1)) - round(config.free_share * size * micro)
+        seed = derive_seed(config.training.seed, STAGE, number, micro)
         options: dict[str, Any] = {
             "samples": config.samples,
             "temperature": config.temperature,
-            "batch_size": _ROWS,
+            "seed": seed,
         }
-        seed = derive_seed(config.training.seed, STAGE, number, micro)
         lm.model.eval()
-        groups = roll_free(lm, asks[:split], seed=seed, **options) if split else []
+        groups = roll_free(lm, asks[:split], batch_size=_FREE_ROWS, **options) if split else []
         if config.all_actions is not None:
             return self._with_choices(asks, groups, split, seed)
         if split < size and config.unique:
             groups = [*groups, *roll_unique(lm, asks[split:], samples=config.samples)]
         elif split < size:
-            groups = [*groups, *roll_constrained(lm, asks[split:], seed=seed, **options)]
+            groups = [*groups, *roll_constrained(lm, asks[split:], batch_size=_ROWS, **options)]
         return self._judged(asks, groups, self._worth(asks, groups, split), split)
 
     def _worth(

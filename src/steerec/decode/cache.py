@@ -12,12 +12,58 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import DynamicCache
+from transformers.cache_utils import Cache, DynamicLayer
 
 from steerec.errors import SteerecError
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+_ROOM = 1.5
+"""A layer that is full moves to a place this many times as large."""
+
+
+class _RoomyLayer(DynamicLayer):  # type: ignore[misc]
+    """Keys and values (B, heads, C, head width) with room behind them.
+
+    A new token is written there, where `DynamicLayer` copies all tokens before it.
+    """
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        """Begin without room."""
+        super().lazy_initialization(key_states, value_states)
+        self._rooms: dict[str, torch.Tensor] = {}
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append new tokens; return all."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        size = self.get_seq_length()
+        self._append("keys", key_states, size)
+        self._append("values", value_states, size)
+        return self.keys, self.values
+
+    def settle(self, base: int, source: torch.Tensor) -> None:
+        """Keep the first columns, and after them of each row the columns (B, P) of `source`."""
+        for name in ("keys", "values"):
+            states: torch.Tensor = getattr(self, name)
+            index = source[:, None, :, None].expand(-1, states.shape[1], -1, states.shape[3])
+            self._append(name, states.gather(2, index), base)
+
+    def _append(self, name: str, new: torch.Tensor, size: int) -> None:
+        """Put new columns after the first `size`, without a copy of these where there is room."""
+        states, room = getattr(self, name), self._rooms.get(name)
+        end = size + new.shape[2]
+        # Rows that were chosen or repeated lie elsewhere.
+        here = room is not None and states.data_ptr() == room.data_ptr() and len(states) == len(room)
+        if room is None or not here or room.shape[2] < end:
+            room = new.new_empty(*new.shape[:2], int(_ROOM * end), new.shape[3])
+            if size:
+                room[:, :, :size] = states[:, :, :size]
+            self._rooms[name] = room
+        room[:, :, size:end] = new
+        setattr(self, name, room[:, :, :end])
 
 
 class RaggedCache:
@@ -40,7 +86,7 @@ class RaggedCache:
         self.device = next(model.parameters()).device
         self.pad_id = pad_id
         self.forwards = 0
-        self._cache = DynamicCache()
+        self._cache = Cache(layer_class_to_replicate=_RoomyLayer)
         width = max(map(len, prompts))
         tokens = np.full((len(prompts), width), pad_id, np.int64)
         self.valid: BoolArray = np.zeros((len(prompts), width), np.bool_)  # (B, C)
@@ -56,12 +102,18 @@ class RaggedCache:
         """C, columns of the settled prefix."""
         return int(self.valid.shape[1])
 
-    def extend(self, tokens: IntArray) -> None:
-        """Append (B, T) tokens to every row; `logits` then predicts what follows them."""
+    def extend(self, tokens: IntArray, goes_on: BoolArray | None = None) -> None:
+        """Append (B, T) tokens; `logits` then predicts what follows them.
+
+        Args:
+            tokens: what each row gets.
+            goes_on: (B,) False for rows that are finished, whose tokens are not kept; None: all go on.
+        """
         rows, width = tokens.shape
         assert self._cache.get_seq_length() == self.base, "settle the branches first"
-        positions = self.valid.sum(axis=1)[:, None] + np.arange(width)
-        self.valid = np.concatenate([self.valid, np.ones((rows, width), np.bool_)], axis=1)
+        kept = np.ones(rows, np.bool_) if goes_on is None else goes_on
+        positions = self.valid.sum(axis=1)[:, None] + np.arange(width) * kept[:, None]
+        self.valid = np.concatenate([self.valid, np.repeat(kept[:, None], width, axis=1)], axis=1)
         self.logits = self._forward(tokens, positions, self.valid, last_only=True)[:, -1]
 
     def branch(self, tokens: IntArray, visible: BoolArray, depth: IntArray) -> torch.Tensor:
@@ -89,8 +141,7 @@ class RaggedCache:
         """
         source = torch.as_tensor(columns + self.base, device=self.device)  # (B, P)
         for layer in self._cache.layers:
-            layer.keys = _select(layer.keys, self.base, source)
-            layer.values = _select(layer.values, self.base, source)
+            layer.settle(self.base, source)
         self.valid = np.concatenate([self.valid, kept], axis=1)
 
     def repeat(self, copies: int) -> None:
@@ -134,12 +185,6 @@ def checked_logits(logits: torch.Tensor) -> torch.Tensor:
             "Load an earlier checkpoint, or use float32 or bfloat16 instead of float16."
         )
     return logits
-
-
-def _select(states: torch.Tensor, base: int, source: torch.Tensor) -> torch.Tensor:
-    """Return the prefix columns and the chosen ones: (B, heads, C + P, head width)."""
-    index = source[:, None, :, None].expand(-1, states.shape[1], -1, states.shape[3])
-    return torch.cat([states[:, :, :base], states.gather(2, index)], dim=2)
 
 
 def _additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

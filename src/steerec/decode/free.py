@@ -6,6 +6,7 @@ Legend: B requests, V vocabulary, T tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,8 @@ from steerec.seeding import numpy_rng
 if TYPE_CHECKING:
     from steerec.llm.language_model import LanguageModel
 
+_MOSTLY = 0.8
+"""Finished rows leave the batch when fewer go on: leaving copies the others."""
 _SPARE_LINES = 2
 """Lines beyond the requested count that are let through, so that lists that do not stop are seen as such."""
 
@@ -120,27 +123,28 @@ def _write(
     """Tokens of each row's answer (end token included where it came) and their log-probability."""
     tokens: list[list[int]] = [[] for _ in limits]
     total = np.zeros(len(limits))
-    rows = list(range(len(limits)))
-    while True:
-        step = len(tokens[rows[0]])  # all rows still in the batch are equally long
+    rows = np.arange(len(limits))  # those in the cache
+    goes_on = np.ones(len(limits), np.bool_)  # which of these are not finished
+    for step in count():
         if draws is None:
             picked = cache.logits.argmax(dim=-1)
         else:
-            uniform = np.array([draws[row][step] for row in rows])
+            asked = zip(rows.tolist(), goes_on, strict=True)
+            uniform = np.array([draws[row][step] if going else 0.0 for row, going in asked])
             picked = _sample(cache.logits / temperature, uniform)
         gained = cache.logits.gather(1, picked[:, None])[:, 0] - torch.logsumexp(cache.logits, dim=-1)
-        total[rows] += gained.double().cpu().numpy()
+        total[rows[goes_on]] += gained.double().cpu().numpy()[goes_on]
         taken = picked.cpu().numpy()
-        for row, token in zip(rows, taken, strict=True):
-            tokens[row].append(int(token))
-        full = np.array([len(tokens[row]) >= limits[row] for row in rows])
-        goes_on = np.flatnonzero((taken != lm.end_id) & ~full)
-        if not len(goes_on):
-            return list(zip(tokens, total.tolist(), strict=True))
-        if len(goes_on) < len(rows):
-            cache.keep_rows(goes_on)
-            rows = [rows[i] for i in goes_on]
-        cache.extend(taken[goes_on, None])
+        for row, token in zip(rows[goes_on].tolist(), taken[goes_on].tolist(), strict=True):
+            tokens[row].append(token)
+        goes_on = goes_on & (taken != lm.end_id) & (np.array(limits)[rows] > step + 1)
+        if not goes_on.any():
+            break
+        if goes_on.mean() < _MOSTLY:
+            cache.keep_rows(np.flatnonzero(goes_on))
+            rows, taken, goes_on = rows[goes_on], taken[goes_on], goes_on[goes_on]
+        cache.extend(taken[:, None], goes_on)
+    return list(zip(tokens, total.tolist(), strict=True))
 
 
 def _sample(logits: torch.Tensor, uniform: NDArray[np.float64]) -> torch.Tensor:

@@ -36,9 +36,9 @@ class Copies(NamedTuple):
     """(P,) float32."""
 
     def add_to(self, logits: Tensor) -> Tensor:
-        """Return the queries' logits (R, V), in float32 and with the copies added."""
+        """Return the queries' logits (R, V) in float32, copies added: in place, if they are float32."""
         flat = logits.float().flatten()
-        return flat.scatter_add(0, self.query * logits.shape[1] + self.token, self.added).view_as(logits)
+        return flat.scatter_add_(0, self.query * logits.shape[1] + self.token, self.added).view_as(logits)
 
 
 class CopyLlama(LlamaForCausalLM):  # type: ignore[misc]
@@ -144,8 +144,9 @@ class CopyLlama(LlamaForCausalLM):  # type: ignore[misc]
         if cache is None:
             new = self.read_rows(tokens, _begins(tokens, mask))
             return keys, new, new, _visible(mask, size, size, tokens.device).expand(rows, -1, -1)
+        new_layer = cache.layer_class_to_replicate or DynamicLayer
         while len(cache.layers) <= self.config.num_hidden_layers:
-            cache.layers.append(DynamicLayer())
+            cache.layers.append(new_layer())
         layer = cache.layers[self.config.num_hidden_layers]
         if layer.is_initialized:
             total = mask.shape[3] if mask is not None and mask.ndim == 4 else layer.keys.shape[2] + size

@@ -7,6 +7,7 @@ positions restart at every sequence and the attention mask is causal and block-d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from steerec.llm.copy_llama import Copies, CopyLlama
 from steerec.llm.ragged import ragged_attention, supports_ragged
-from steerec.networks.ragged import Ragged, branches_see, plan_buckets
+from steerec.networks.ragged import Ragged, branches_see, plan_branches
 
 
 class Example(NamedTuple):
@@ -153,13 +154,22 @@ def _lay_out(examples: Sequence[Example], rows: Sequence[Sequence[int]]) -> Pack
             segments[r, start:end] = number
             places[index] = (r, start)
             start = end
-    starts = [row * width + column for row, column in places]
-    lengths = [len(example.tokens) for example in examples]
-    branched = branches.flatten() if branches.any() else None
-    ragged = plan_buckets(starts, lengths, len(rows) * width, branched)
-    return PackedBatch(
-        tokens, weights, positions, sources, branches, segments, tuple(places), ragged, sum(lengths)
-    )
+    prompts, continued = [], []
+    for number, (example, (line, column)) in enumerate(zip(examples, places, strict=True)):
+        first, *others = _runs(example)
+        prompts.append((line * width + column, first))
+        begins = accumulate(others[:-1], initial=line * width + column + first)
+        continued += [(begin, length, number) for begin, length in zip(begins, others, strict=False)]
+    ragged = plan_branches(prompts, continued, len(rows) * width)
+    size = sum(len(example.tokens) for example in examples)
+    return PackedBatch(tokens, weights, positions, sources, branches, segments, tuple(places), ragged, size)
+
+
+def _runs(example: Example) -> list[int]:
+    """Return the tokens of the prompt and of each branch."""
+    if not example.branches:
+        return [len(example.tokens)]
+    return [len(list(run)) for _, run in groupby(example.branches)]
 
 
 def _follow(example: Example) -> tuple[Tensor, Tensor]:
@@ -241,10 +251,12 @@ def _add_copies(model: CopyLlama, logits: Tensor, states: Tensor, batch: PackedB
     for bucket in batch.ragged.buckets:
         places, valid = bucket.places, bucket.valid
         wanted = valid & (prediction[places] >= 0)  # (S, L)
-        here = notes[places]
-        copies = model.copies(flat[places], here, keys[places], here, bucket.seen() & valid[:, None], wanted)
+        if not wanted.any():  # prompts, whose branches are elsewhere
+            continue
+        asked, seen = bucket.looked_at, bucket.seen().expand(len(places), -1, -1)
+        copies = model.copies(flat[places], notes[places], keys[asked], notes[asked], seen, wanted)
         found.append(copies._replace(query=prediction[places[wanted]][copies.query]))
-    return Copies(*map(torch.cat, zip(*found, strict=True))).add_to(logits)
+    return Copies(*map(torch.cat, zip(*found, strict=True))).add_to(logits) if found else logits
 
 
 def _opened(batch: PackedBatch) -> Tensor:

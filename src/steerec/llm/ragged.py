@@ -4,7 +4,7 @@ A block-diagonal mask costs the square of a row's length; here sequences attend 
 `networks.ragged`). `block_causal_mask` is the slow definition it is tested against.
 
 Legend: B rows, T tokens of a row, F = B * T flat places, H heads, D head width, S sequences of a bucket, L
-their longest.
+their longest, M the most that one of them looks at.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _attend(
     attend = _by_products if query.device.type == "cpu" else _by_library
 
     def of_bucket(bucket: Bucket, states: list[Tensor]) -> Tensor:
-        q, k, v = (one.transpose(1, 2) for one in states)  # (S, H, L, D) each
+        q, k, v = (one.transpose(1, 2) for one in states)  # (S, H, L or M, D) each
         return attend(module, q, k, v, bucket.visible, **options)
 
     together = by_bucket(ragged, of_bucket, flat)  # (F, H, D)
@@ -83,19 +83,15 @@ def _by_products(
     """
     if options.get("dropout") or options.get("softcap"):
         return _by_library(module, query, key, value, visible, **options)
-    length, width = query.shape[2:]
     groups = query.shape[1] // key.shape[1]
-    key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
-    batch = [states.reshape(-1, length, width) for states in (query, key, value)]  # (S * H, L, D)
-    if visible is None:
-        hidden = torch.full((length, length), -torch.inf, dtype=query.dtype).triu(1)
-        hidden = hidden.expand(len(batch[0]), -1, -1)
-    else:
-        hidden = torch.zeros_like(visible, dtype=query.dtype).masked_fill_(~visible, -torch.inf)
-        hidden = hidden.repeat_interleave(query.shape[1], dim=0)  # (S * H, L, L)
-    scale = options.get("scaling") or width**-0.5
-    scores = torch.baddbmm(hidden, batch[0], batch[1].transpose(1, 2), alpha=scale)
-    attended = torch.bmm(scores.softmax(dim=-1), batch[2]).view(*query.shape[:2], length, width)
+    if groups > 1:
+        key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
+    seen = visible
+    if seen is None:
+        seen = torch.ones(1, query.shape[2], query.shape[2], dtype=torch.bool, device=query.device).tril()
+    hidden = torch.zeros(seen.shape, dtype=query.dtype).masked_fill_(~seen, -torch.inf)  # (S or 1, L, M)
+    scores = (query * (options.get("scaling") or query.shape[3] ** -0.5)) @ key.transpose(2, 3)
+    attended: Tensor = scores.add_(hidden[:, None]).softmax(dim=-1) @ value
     return attended.transpose(1, 2)
 
 

@@ -4,16 +4,17 @@ Everything that works on one token runs over flat tokens. Attention gathers sequ
 padded buckets, attends among themselves, and puts the results back.
 
 Legend: F flat places (tokens of all sequences, padding between them allowed), S sequences of a bucket, L
-their longest.
+their longest, M the most that one of them looks at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 _FULLEST = 0.8
@@ -28,10 +29,17 @@ class Bucket(NamedTuple):
     valid: Tensor
     """(S, L) bool, False at the repeats."""
     visible: Tensor | None = None
-    """(S, L, L) bool, which token each sees, where that is not simply all before it: branches of a prompt."""
+    """(S, L, M) bool, which token each sees, where that is not simply all before it: branches of a prompt."""
+    keys: Tensor | None = None
+    """(S, M) int64 flat places of what they look at, where not themselves: a prompt and its branch."""
+
+    @property
+    def looked_at(self) -> Tensor:
+        """(S, M) int64 flat places of what the tokens look at."""
+        return self.places if self.keys is None else self.keys
 
     def seen(self) -> Tensor:
-        """Return (S or 1, L, L) bool: which token each sees."""
+        """Return (S or 1, L, M) bool: which token each sees."""
         if self.visible is not None:
             return self.visible
         size = self.places.shape[1]
@@ -39,8 +47,8 @@ class Bucket(NamedTuple):
 
     def to(self, device: torch.device) -> Bucket:
         """Return the same on a device."""
-        visible = None if self.visible is None else self.visible.to(device)
-        return Bucket(self.places.to(device), self.valid.to(device), visible)
+        visible, keys = (None if one is None else one.to(device) for one in (self.visible, self.keys))
+        return Bucket(self.places.to(device), self.valid.to(device), visible, keys)
 
 
 class Ragged(NamedTuple):
@@ -82,23 +90,78 @@ def plan_buckets(
         >>> [bucket.places.tolist() for bucket in plan.buckets]
         [[[0, 1, 2]], [[3]]]
     """
-    remaining = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-    buckets, order, filled = [], np.zeros(num_places, np.int64), 0
-    while remaining:
-        longest = lengths[remaining[0]]
-        size = next((n for n, i in enumerate(remaining) if lengths[i] < _FULLEST * longest), len(remaining))
-        chosen, remaining = remaining[:size], remaining[size:]
-        first = np.array([starts[i] for i in chosen])[:, None]
-        valid = np.arange(longest) < np.array([lengths[i] for i in chosen])[:, None]
-        places = first + np.where(valid, np.arange(longest), 0)
-        order[places[valid]] = filled + np.arange(valid.sum())
-        filled += int(valid.sum())
+    buckets = []
+    for chosen in _alike(lengths):
+        places, valid = _padded([starts[i] for i in chosen], [lengths[i] for i in chosen])
         bucket = Bucket(torch.from_numpy(places), torch.from_numpy(valid))
         if branches is not None:
             mine = branches[bucket.places]  # (S, L)
             bucket = bucket._replace(visible=bucket.seen() & branches_see(mine[:, :, None], mine[:, None]))
         buckets.append(bucket)
-    return Ragged(tuple(buckets), torch.from_numpy(order))
+    return _ordered(buckets, num_places)
+
+
+def plan_branches(
+    prompts: Sequence[tuple[int, int]], branches: Sequence[tuple[int, int, int]], num_places: int
+) -> Ragged:
+    """Sort prompts into buckets, and the branches that continue them into others.
+
+    A branch looks at its prompt and at itself, so that attention costs what it would cost alone; in one
+    sequence with its prompt and the others (`plan_buckets`) it would cost the square of all of them together.
+
+    Args:
+        prompts: flat place of each one's first token, and its tokens.
+        branches: flat place of each one's first token, its tokens, and the number of its prompt.
+        num_places: F.
+
+    Example:
+        >>> plan = plan_branches([(0, 2)], [(2, 1, 0), (3, 1, 0)], 4)
+        >>> [(bucket.places.tolist(), bucket.looked_at.tolist()) for bucket in plan.buckets]
+        [([[0, 1]], [[0, 1]]), ([[2], [3]], [[0, 1, 2], [0, 1, 3]])]
+    """
+    firsts, sizes = zip(*prompts, strict=True)
+    buckets = list(plan_buckets(firsts, sizes, num_places).buckets)
+    for chosen in _alike([length for _, length, _ in branches]):
+        starts, lengths, numbers = zip(*(branches[i] for i in chosen), strict=True)
+        places, valid = _padded(starts, lengths)
+        before, known = _padded([firsts[k] for k in numbers], [sizes[k] for k in numbers])
+        size = places.shape[1]
+        visible = np.concatenate(
+            [
+                np.broadcast_to(known[:, None], (len(chosen), size, known.shape[1])),
+                np.broadcast_to(np.tril(np.ones((size, size), np.bool_)), (len(chosen), size, size)),
+            ],
+            axis=2,
+        )
+        tensors = map(torch.from_numpy, (places, valid, visible, np.concatenate([before, places], axis=1)))
+        buckets.append(Bucket(*tensors))
+    return _ordered(buckets, num_places)
+
+
+def _alike(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yield indices of like lengths, the longest first."""
+    remaining = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    while remaining:
+        longest = lengths[remaining[0]]
+        size = next((n for n, i in enumerate(remaining) if lengths[i] < _FULLEST * longest), len(remaining))
+        chosen, remaining = remaining[:size], remaining[size:]
+        yield chosen
+
+
+def _padded(starts: Sequence[int], lengths: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return places and valid (S, L) of a bucket."""
+    steps = np.arange(max(lengths))
+    valid = steps < np.array(lengths)[:, None]
+    return np.array(starts)[:, None] + np.where(valid, steps, 0), valid
+
+
+def _ordered(buckets: Sequence[Bucket], num_places: int) -> Ragged:
+    order, filled = torch.zeros(num_places, dtype=torch.int64), 0
+    for bucket in buckets:
+        places = bucket.places[bucket.valid]
+        order[places] = torch.arange(filled, filled + len(places))
+        filled += len(places)
+    return Ragged(tuple(buckets), order)
 
 
 def plan_flat(lengths: Sequence[int], branches: Tensor | None = None) -> Ragged:
@@ -118,13 +181,23 @@ def by_bucket(ragged: Ragged, attend: Callable[[Bucket, list[Tensor]], Tensor], 
 
     Args:
         ragged: where the sequences lie.
-        attend: gets a bucket and what lies at its places, (S, L, ...) each; returns (S, L, ...).
+        attend: gets a bucket, what lies at its places, (S, L, ...), and of all but the first of `flat` what
+            lies at the places looked at, (S, M, ...); returns (S, L, ...).
         flat: (F, ...) each: queries, keys, values.
 
     Returns:
         (F, ...).
     """
-    found = [
-        attend(bucket, [states[bucket.places] for states in flat])[bucket.valid] for bucket in ragged.buckets
-    ]
+    asking, *asked = flat
+    buckets = ragged.buckets
+    # One gather each, whose gradient is one sum: one a bucket would sum over all places as often.
+    parts = [_gathered(asking, [bucket.places for bucket in buckets])]
+    parts += [_gathered(states, [bucket.looked_at for bucket in buckets]) for states in asked]
+    found = [attend(bucket, list(its))[bucket.valid] for bucket, *its in zip(buckets, *parts, strict=True)]
     return torch.cat(found)[ragged.order]
+
+
+def _gathered(states: Tensor, places: Sequence[Tensor]) -> list[Tensor]:
+    """Return what lies at the places of each bucket."""
+    rows = torch.split(states[torch.cat([one.flatten() for one in places])], [one.numel() for one in places])
+    return [part.view(*one.shape, *states.shape[1:]) for part, one in zip(rows, places, strict=True)]

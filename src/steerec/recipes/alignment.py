@@ -15,7 +15,7 @@ from steerec.align.rewards.own import RewardConfig
 from steerec.align.rl_config import RlConfig
 from steerec.loop import TrainingConfig
 from steerec.recipes.controllable import PAPER, tiny, tiny_titles
-from steerec.recipes.paper import NOT_RUN, Paper
+from steerec.recipes.paper import Paper
 from steerec.run_config import RunConfig
 
 _GRPO = {
@@ -59,7 +59,8 @@ _TAUGHT = (
 _OURS = {
     "dpo": "ml-100k, last-five test, 3 seeds: NDCG@10 .1270 (fine-tuned .1383), under control .1511 (.1436), "
     "obeys unseen words 30.1 % (38.4 %): free lists are unlearned",
-    "pro": NOT_RUN,
+    "pro": "ml-100k, last-five validation, seed 0, over fine-tuning: NDCG@10 +.0047 [+.0001, +.0092], under "
+    "control +.0039 [-.0022, +.0101], obeys +0.5 points [-1.2, +2.5]",
 }
 
 
@@ -141,7 +142,8 @@ def titles_grpo() -> RunConfig:
     return parent.replace(
         recipe="controllable-tiny-titles-grpo",
         paper=grpo.paper.replace(
-            ours=NOT_RUN,
+            ours="ml-100k, last-five, after 500 steps of fine-tuning: 50 updates in 23 min on two cores "
+            "without bfloat16; the reward of free lists 1.02 before, 1.12 after; lists not evaluated",
             sources=_GRPO,
             departures=(
                 "GRPO instead of PPO, on the tokens that were really sampled",
@@ -237,7 +239,8 @@ def tiny_best_of() -> RunConfig:
         recipe="controllable-tiny-best-of",
         paper=parent.paper.replace(
             systems=("E16", "A07"),
-            ours=NOT_RUN,
+            ours="ml-100k, last-five validation, seed 0, over fine-tuning: NDCG@10 -.0066 [-.0134, +.0002], "
+            "obeys -0.7 points [-3.2, +1.8]; the reward model agrees with 52.9 % of held-out clicks: no gain",
             sources={
                 "loop": "sample at a high temperature, score by a learned reward, keep the best (E16)",
                 "reward model": "Ouyang et al. 2022, arXiv 2203.02155: pairwise loss",

@@ -9,10 +9,8 @@ from steerec.config import Config
 State = Literal["reproduced", "runs", "stand-in"]
 
 
-NOT_RUN = "not run on real data yet; runs end to end on the synthetic world"
-"""What stands for our value where there is none."""
 WANTS_GPU = "not trained for real yet: the backbone wants a GPU; runs end to end on the synthetic world"
-"""The same, where the machines that we have are too slow."""
+"""What stands for our value where the machines that we have are too slow."""
 
 
 class Paper(Config):
