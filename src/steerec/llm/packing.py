@@ -7,7 +7,7 @@ positions restart at every sequence and the attention mask is causal and block-d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate, groupby
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
@@ -157,9 +157,12 @@ def _lay_out(examples: Sequence[Example], rows: Sequence[Sequence[int]]) -> Pack
     prompts, continued = [], []
     for number, (example, (line, column)) in enumerate(zip(examples, places, strict=True)):
         first, *others = _runs(example)
-        prompts.append((line * width + column, first))
-        begins = accumulate(others[:-1], initial=line * width + column + first)
-        continued += [(begin, length, number) for begin, length in zip(begins, others, strict=False)]
+        begin = line * width + column
+        prompts.append((begin, first))
+        begin += first
+        for length in others:
+            continued.append((begin, length, number))
+            begin += length
     ragged = plan_branches(prompts, continued, len(rows) * width)
     size = sum(len(example.tokens) for example in examples)
     return PackedBatch(tokens, weights, positions, sources, branches, segments, tuple(places), ragged, size)

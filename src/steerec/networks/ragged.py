@@ -90,14 +90,13 @@ def plan_buckets(
         >>> [bucket.places.tolist() for bucket in plan.buckets]
         [[[0, 1, 2]], [[3]]]
     """
-    buckets = []
-    for chosen in _alike(lengths):
-        places, valid = _padded([starts[i] for i in chosen], [lengths[i] for i in chosen])
-        bucket = Bucket(torch.from_numpy(places), torch.from_numpy(valid))
-        if branches is not None:
-            mine = branches[bucket.places]  # (S, L)
-            bucket = bucket._replace(visible=bucket.seen() & branches_see(mine[:, :, None], mine[:, None]))
-        buckets.append(bucket)
+    buckets = _buckets(starts, lengths)
+    if branches is not None:
+        numbers = [branches[bucket.places] for bucket in buckets]  # (S, L) each
+        buckets = [
+            bucket._replace(visible=bucket.seen() & branches_see(mine[:, :, None], mine[:, None]))
+            for bucket, mine in zip(buckets, numbers, strict=True)
+        ]
     return _ordered(buckets, num_places)
 
 
@@ -120,7 +119,7 @@ def plan_branches(
         [([[0, 1]], [[0, 1]]), ([[2], [3]], [[0, 1, 2], [0, 1, 3]])]
     """
     firsts, sizes = zip(*prompts, strict=True)
-    buckets = list(plan_buckets(firsts, sizes, num_places).buckets)
+    buckets = _buckets(firsts, sizes)
     for chosen in _alike([length for _, length, _ in branches]):
         starts, lengths, numbers = zip(*(branches[i] for i in chosen), strict=True)
         places, valid = _padded(starts, lengths)
@@ -136,6 +135,15 @@ def plan_branches(
         tensors = map(torch.from_numpy, (places, valid, visible, np.concatenate([before, places], axis=1)))
         buckets.append(Bucket(*tensors))
     return _ordered(buckets, num_places)
+
+
+def _buckets(starts: Sequence[int], lengths: Sequence[int]) -> list[Bucket]:
+    """Return sequences by like length, each token of which sees all before it."""
+    found = []
+    for chosen in _alike(lengths):
+        places, valid = _padded([starts[i] for i in chosen], [lengths[i] for i in chosen])
+        found.append(Bucket(torch.from_numpy(places), torch.from_numpy(valid)))
+    return found
 
 
 def _alike(lengths: Sequence[int]) -> Iterator[list[int]]:
