@@ -106,12 +106,14 @@ def test_a_training_pass_says_what_free_sampling_said(lm: LanguageModel) -> None
     decisions = lay_out(found, groups, lm.vocab_size)
     assert decisions.allowed is None
     with torch.no_grad():
-        said = say(lm.model, decisions)
-        sharper = say(lm.model, decisions, temperature=0.5)
+        said = say(lm.model, decisions, entropy=True)
+        sharper = say(lm.model, decisions, temperature=0.5, entropy=True)
     flat = [one for group in answers for one in group]
     for row, one in enumerate(flat):
         assert float(said.log_probs[row].sum()) == pytest.approx(one.log_prob, abs=1e-3)
     assert torch.equal(said.log_probs[~decisions.mask], torch.zeros(int((~decisions.mask).sum())))
+    assert said.entropy is not None
+    assert sharper.entropy is not None
     assert float(sharper.entropy.sum()) < float(said.entropy.sum())
     for group in groups:
         for rollout in group:
@@ -133,18 +135,21 @@ def test_entropy_by_hand() -> None:
     ]
     groups = roll_constrained(lm, found, samples=2, temperature=1.0, seed=0)
     with torch.no_grad():
-        said = say(lm.model, lay_out(found, groups, lm.vocab_size))
+        said = say(lm.model, lay_out(found, groups, lm.vocab_size), entropy=True)
     torch.testing.assert_close(said.entropy, torch.full((2, 1), np.log(7)), atol=1e-4, rtol=0)
     torch.testing.assert_close(said.log_probs, torch.full((2, 1), -np.log(7)), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("among", [None, "some"])
+@pytest.mark.parametrize("which", [None, [0, 0, 1, 2, 2, 2, 3]])
 def test_what_is_said_piece_by_piece_is_log_softmax_and_so_is_its_gradient(
-    among: str | None, monkeypatch: pytest.MonkeyPatch
+    which: list[int] | None, among: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(policy, "_TOGETHER", {"cpu": 15})  # three rows of five at a time, of seven
     rng = torch.Generator().manual_seed(0)
-    logits = torch.randn(7, 5, generator=rng, dtype=torch.float64)
+    rows = torch.arange(7) if which is None else torch.tensor(which)
+    logits = torch.randn(int(rows.max()) + 1, 5, generator=rng, dtype=torch.float64)
+    logits[1, 3] = -torch.inf  # what a model holds impossible
     targets = torch.tensor([0, 1, 2, 3, 4, 0, 1])
     allowed = None
     if among:
@@ -152,8 +157,10 @@ def test_what_is_said_piece_by_piece_is_log_softmax_and_so_is_its_gradient(
         allowed[torch.arange(7), targets] = True
     weights = torch.randn(7, generator=rng, dtype=torch.float64)
     found, expected = logits.clone().requires_grad_(), logits.clone().requires_grad_()
-    said, entropy = policy._Chosen.apply(found, targets, allowed)
-    kept = expected if allowed is None else expected.masked_fill(~allowed, -torch.inf)
+    choice = policy._Choice(None if which is None else rows, targets, allowed, temperature=0.7, entropy=True)
+    said, entropy = policy._Chosen.apply(found, choice)
+    kept = expected[rows] / 0.7
+    kept = kept if allowed is None else kept.masked_fill(~allowed, -torch.inf)
     plain = kept.log_softmax(dim=-1)
     torch.testing.assert_close(said, plain[torch.arange(7), targets])
     torch.testing.assert_close(entropy, torch.distributions.Categorical(logits=kept.detach()).entropy())

@@ -155,11 +155,13 @@ def test_a_fold_by_hand() -> None:
 
 def test_a_branch_looks_at_its_prompt_and_itself_and_at_no_other_branch() -> None:
     batch = pad([fold([7, 8, 9], [[1, 2], [3, 4], [5, 6]], [[1.0, 1.0]] * 3)])
-    prompt, branches = batch.ragged.buckets
-    assert (prompt.places.tolist(), prompt.visible) == ([[0, 1, 2]], None)
-    assert branches.places.tolist() == [[3, 4], [5, 6], [7, 8]]
-    assert branches.looked_at.tolist() == [[0, 1, 2, 3, 4], [0, 1, 2, 5, 6], [0, 1, 2, 7, 8]]
-    assert branches.seen()[1].int().tolist() == [[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
+    prompt, alone, pair = batch.ragged.buckets  # groups of 1, 2, 4, ...
+    assert (prompt.places.tolist(), prompt.before) == ([[0, 1, 2]], None)
+    assert alone.places.tolist() == [[7, 8]]
+    assert pair.places.tolist() == [[3, 4], [5, 6]]
+    assert alone.looked_at.tolist() == [[0, 1, 2, 7, 8]]
+    assert pair.looked_at.tolist() == [[0, 1, 2, 3, 4], [0, 1, 2, 5, 6]]
+    assert pair.seen()[1].int().tolist() == [[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
 
 
 def test_logits_stand_beside_their_own_targets_when_branches_begin_apart() -> None:

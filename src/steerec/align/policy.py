@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from steerec.align.rollouts import Ask, Rollout
-from steerec.llm.packing import PackedBatch, fold, pack, target_logits
+from steerec.llm.packing import PackedBatch, fold, pack, predictions
 
 _TOGETHER = {"cpu": 2**19}
 """Logits looked at together, by kind of device: 2 MiB, which stay in a processor's cache."""
 _TOGETHER_ELSEWHERE = 2**26
+_NEVER = -1e4
+"""A logit so far below the largest has probability 0, and times it gives 0."""
 
 
 class Decisions(NamedTuple):
@@ -28,7 +30,7 @@ class Decisions(NamedTuple):
     packed: PackedBatch
     """A sequence per prompt, a branch per list; weight 1 on the tokens that were decided."""
     row: Tensor
-    """(D,) int64 list of each decision, in the order of `target_logits`."""
+    """(D,) int64 list of each decision, in the order of `predictions`."""
     column: Tensor
     """(D,) int64 number of the decision within its list."""
     allowed: Tensor | None
@@ -64,8 +66,8 @@ class Said(NamedTuple):
 
     log_probs: Tensor
     """In nats, renormalised over what was allowed."""
-    entropy: Tensor
-    """In nats, of the distribution over what was allowed; without gradient."""
+    entropy: Tensor | None
+    """In nats, of the distribution over what was allowed; without gradient. None: nobody asked."""
 
 
 def lay_out(asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]], vocab_size: int) -> Decisions:
@@ -84,7 +86,7 @@ def lay_out(asks: Sequence[Ask], groups: Sequence[Sequence[Rollout]], vocab_size
     packed = pack(examples, max(len(example.tokens) for example in examples))
     lists = [rollout for group in groups for rollout in group]
     first_list = np.cumsum([0, *sizes])
-    # flat places of all decisions, list by list; target_logits goes through the batch in row-major order
+    # flat places of all decisions, list by list; predictions go through the batch in row-major order
     width, places, row, column, last = packed.tokens.shape[1], [], [], [], []
     for number, (ask, group) in enumerate(zip(asks, groups, strict=True)):
         line, start = packed.places[number]
@@ -127,7 +129,14 @@ def _allowed(
     return torch.from_numpy(allowed)
 
 
-def say(model: Any, decisions: Decisions, *, temperature: float = 1.0, states: Tensor | None = None) -> Said:
+def say(
+    model: Any,
+    decisions: Decisions,
+    *,
+    temperature: float = 1.0,
+    states: Tensor | None = None,
+    entropy: bool = False,
+) -> Said:
     """Return what a model says of decisions.
 
     Args:
@@ -135,49 +144,78 @@ def say(model: Any, decisions: Decisions, *, temperature: float = 1.0, states: T
         decisions: sampled lists.
         temperature: of the sampling; the policy is the distribution that was sampled from.
         states: the model's `hidden_states`, if it was asked before.
+        entropy: look at entropies too.
     """
-    logits, targets, _ = target_logits(model, decisions.packed, states=states)  # (D, V)
-    if temperature != 1.0:
-        logits = logits / temperature
-    log_probs, entropy = _Chosen.apply(logits, targets, decisions.allowed)  # type: ignore[no-untyped-call]
-    return Said(decisions.by_list(log_probs), decisions.by_list(entropy))
+    logits, which, targets, _ = predictions(model, decisions.packed, states=states)
+    choice = _Choice(which, targets, decisions.allowed, temperature, entropy)
+    log_probs, entropies = _Chosen.apply(logits, choice)  # type: ignore[no-untyped-call]
+    return Said(decisions.by_list(log_probs), decisions.by_list(entropies) if entropy else None)
+
+
+class _Choice(NamedTuple):
+    """What was chosen, and among what."""
+
+    which: Tensor | None
+    """(D,) row of logits of each decision; None: each has its own, in order."""
+    targets: Tensor
+    """(D,) what was chosen."""
+    allowed: Tensor | None
+    """(D, V) bool; None: everything."""
+    temperature: float
+    entropy: bool
+
+    def chunks(self, vocab_size: int) -> list[slice]:
+        """Return decisions to look at together."""
+        size = max(1, _TOGETHER.get(self.targets.device.type, _TOGETHER_ELSEWHERE) // vocab_size)
+        return [slice(start, start + size) for start in range(0, len(self.targets), size)]
+
+    def logits(self, logits: Tensor, some: slice) -> Tensor:
+        """Return the logits of some decisions in a tensor of their own."""
+        own = logits[some].clone() if self.which is None else logits.index_select(0, self.which[some])
+        if self.temperature != 1.0:
+            own /= self.temperature
+        if self.allowed is not None:
+            own.masked_fill_(~self.allowed[some], -torch.inf)
+        return own
 
 
 class _Chosen(torch.autograd.Function):
-    """Log-probabilities of what was chosen, and entropies, (D,) each, in one pass over the logits (D, V).
+    """Log-probabilities of what was chosen, and entropies, (D,) each, in one pass over the logits (U, V).
 
     A step at a time over a large vocabulary, memory is all that is waited for; here some rows are finished
     before the next are read. Entropies have no gradient.
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
-        normaliser, entropy = logits.new_empty(len(logits)), logits.new_empty(len(logits))
-        for some in _chunks(logits):
-            kept = _allowed_only(logits, allowed, some)
-            normaliser[some] = kept.logsumexp(dim=-1)
-            probabilities = (kept - normaliser[some, None]).exp_()
-            expected = (probabilities * kept.masked_fill(probabilities == 0, 0.0)).sum(dim=-1)
-            entropy[some] = normaliser[some] - expected
-        ctx.save_for_backward(logits, targets, normaliser)
-        ctx.allowed = allowed
+    def forward(ctx: Any, logits: Tensor, choice: _Choice) -> tuple[Tensor, Tensor]:
+        normaliser, entropy = (logits.new_empty(len(choice.targets)) for _ in range(2))
+        chosen = torch.empty_like(normaliser)
+        for some in choice.chunks(logits.shape[1]):
+            kept = choice.logits(logits, some)
+            chosen[some] = kept.gather(1, choice.targets[some, None])[:, 0]
+            top = kept.amax(dim=1, keepdim=True)
+            kept.sub_(top).clamp_(min=_NEVER)
+            weights = kept.exp()
+            total = weights.sum(dim=1)
+            normaliser[some] = top[:, 0] + total.log()
+            if choice.entropy:
+                entropy[some] = total.log() - weights.mul_(kept).sum(dim=1) / total
+        ctx.save_for_backward(logits, normaliser)
+        ctx.choice = choice
         ctx.mark_non_differentiable(entropy)
-        return logits.gather(1, targets[:, None])[:, 0] - normaliser, entropy
+        return chosen - normaliser, entropy
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
-        logits, targets, normaliser = ctx.saved_tensors
-        found = torch.empty_like(logits)
-        for some in _chunks(logits):
-            kept = _allowed_only(logits, ctx.allowed, some)
-            found[some] = (kept - normaliser[some, None]).exp_().mul_(-gradient[some, None])
-        return found.scatter_add_(1, targets[:, None], gradient[:, None]), None, None
-
-
-def _chunks(logits: Tensor) -> list[slice]:
-    size = max(1, _TOGETHER.get(logits.device.type, _TOGETHER_ELSEWHERE) // logits.shape[1])
-    return [slice(start, start + size) for start in range(0, len(logits), size)]
-
-
-def _allowed_only(logits: Tensor, allowed: Tensor | None, some: slice) -> Tensor:
-    return logits[some] if allowed is None else logits[some].masked_fill(~allowed[some], -torch.inf)
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None]:
+        logits, normaliser = ctx.saved_tensors
+        choice: _Choice = ctx.choice
+        found = torch.empty_like(logits) if choice.which is None else torch.zeros_like(logits)
+        for some in choice.chunks(logits.shape[1]):
+            share = gradient[some, None] / choice.temperature
+            part = (choice.logits(logits, some) - normaliser[some, None]).exp_().mul_(-share)
+            part.scatter_add_(1, choice.targets[some, None], share)
+            if choice.which is None:
+                found[some] = part
+            else:
+                found.index_add_(0, choice.which[some], part)
+        return found, None

@@ -52,7 +52,8 @@ def rl_step(config: RlConfig, reference: nn.Module | None) -> Callable[[nn.Modul
             return _add_choices(model, batch, config, StepOutput(torch.zeros(()), weight, shown, 0))
         policy = model.policy if isinstance(model, ActorCritic) else model
         states = hidden_states(policy, batch.decisions.packed)
-        said = say(policy, batch.decisions, temperature=config.temperature, states=states)
+        said = say(policy, batch.decisions, temperature=config.temperature, states=states, entropy=True)
+        assert said.entropy is not None
         mask, now = batch.decisions.mask, said.log_probs
         held = None
         if reference is not None:

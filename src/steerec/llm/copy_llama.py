@@ -37,8 +37,25 @@ class Copies(NamedTuple):
 
     def add_to(self, logits: Tensor) -> Tensor:
         """Return the queries' logits (R, V) in float32, copies added: in place, if they are float32."""
-        flat = logits.float().flatten()
-        return flat.scatter_add_(0, self.query * logits.shape[1] + self.token, self.added).view_as(logits)
+        places = self.query * logits.shape[1] + self.token
+        added: Tensor = _Added.apply(logits.float(), places, self.added)  # type: ignore[no-untyped-call]
+        return added
+
+
+class _Added(torch.autograd.Function):
+    """Adds numbers (P,) at flat places of logits, in place; automatic gradients would copy them twice."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, places: Tensor, numbers: Tensor) -> Tensor:
+        ctx.save_for_backward(places)
+        ctx.mark_dirty(logits)
+        logits.view(-1).scatter_add_(0, places, numbers)
+        return logits
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor]:
+        (places,) = ctx.saved_tensors
+        return gradient, None, gradient.reshape(-1)[places]
 
 
 class CopyLlama(LlamaForCausalLM):  # type: ignore[misc]

@@ -1,7 +1,8 @@
 """Packing: several short sequences share one row, and attention stays inside each of them.
 
-Legend: B rows, T tokens of a row, V vocabulary. A packed batch yields the same loss as a padded one (tested):
-positions restart at every sequence and the attention mask is causal and block-diagonal.
+Legend: B rows, T tokens of a row, F tokens that are not padding, D width of the model, V vocabulary. A packed
+batch yields the same loss as a padded one (tested): positions restart at every sequence and the attention
+mask is causal and block-diagonal.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from steerec.llm.copy_llama import Copies, CopyLlama
+from steerec.llm.products import RaggedPass
 from steerec.llm.ragged import ragged_attention, supports_ragged
 from steerec.networks.ragged import Ragged, branches_see, plan_branches
 
@@ -64,14 +66,19 @@ class PackedBatch(NamedTuple):
     """(B, T) int64: number of the sequence within its row; -1 in the padding."""
     places: tuple[tuple[int, int], ...]
     """(row, column) of the first token of every sequence, in the order given."""
+    kept: Tensor
+    """(F,) int64, flat places of all tokens that are not padding, ascending."""
     ragged: Ragged
-    """The same sequences as buckets of like length, for attention."""
-    num_tokens: int
-    """Tokens that are not padding."""
+    """The same sequences among these F tokens as buckets of like length, for attention."""
+
+    @property
+    def num_tokens(self) -> int:
+        """F."""
+        return len(self.kept)
 
     def to(self, device: torch.device) -> PackedBatch:
         """Return the batch on a device."""
-        names = ("tokens", "weights", "positions", "sources", "branches", "segments")
+        names = ("tokens", "weights", "positions", "sources", "branches", "segments", "kept")
         moved = {name: getattr(self, name).to(device) for name in names}
         return self._replace(**moved, ragged=self.ragged.to(device))
 
@@ -154,18 +161,19 @@ def _lay_out(examples: Sequence[Example], rows: Sequence[Sequence[int]]) -> Pack
             segments[r, start:end] = number
             places[index] = (r, start)
             start = end
+    kept = (segments.flatten() >= 0).nonzero()[:, 0]  # (F,)
+    skipped = torch.searchsorted(kept, torch.arange(len(rows)) * width).tolist()  # tokens before each row
     prompts, continued = [], []
     for number, (example, (line, column)) in enumerate(zip(examples, places, strict=True)):
         first, *others = _runs(example)
-        begin = line * width + column
+        begin = skipped[line] + column
         prompts.append((begin, first))
         begin += first
         for length in others:
             continued.append((begin, length, number))
             begin += length
-    ragged = plan_branches(prompts, continued, len(rows) * width)
-    size = sum(len(example.tokens) for example in examples)
-    return PackedBatch(tokens, weights, positions, sources, branches, segments, tuple(places), ragged, size)
+    ragged = plan_branches(prompts, continued, len(kept))
+    return PackedBatch(tokens, weights, positions, sources, branches, segments, tuple(places), kept, ragged)
 
 
 def _runs(example: Example) -> list[int]:
@@ -204,9 +212,23 @@ def block_causal_mask(segments: Tensor, branches: Tensor) -> Tensor:
     return torch.tril(same)[:, None]
 
 
-def target_logits(
+class Predictions(NamedTuple):
+    """What a model holds likely where a token is predicted with weight."""
+
+    logits: Tensor
+    """(U, V) float32 of what may follow each of U tokens."""
+    which: Tensor | None
+    """(M,) int64, from which of them each target is predicted: first tokens of branches from the same; None:
+    each from its own, in order."""
+    targets: Tensor
+    """(M,) int64 the M weighted tokens, in row-major order."""
+    places: Tensor
+    """(M,) int64 flat places of the targets in the batch."""
+
+
+def predictions(
     model: Any, batch: PackedBatch, *, masked: bool = False, states: Tensor | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> Predictions:
     """Run a model and apply its head only where a token is predicted with weight.
 
     Args:
@@ -215,41 +237,61 @@ def target_logits(
         masked: attend under a block-diagonal mask, the slow definition, also where the model's attention can
             go by buckets.
         states: (B, T, D) what `hidden_states` returned, if it was asked before.
+    """
+    if states is None:
+        states = hidden_states(model, batch, masked=masked)  # (B, T, D)
+    places = (batch.weights.flatten() > 0).nonzero()[:, 0]  # (M,)
+    sources, which = torch.unique(batch.sources.flatten()[places], return_inverse=True)  # branches share some
+    logits = model.get_output_embeddings()(states.flatten(0, 1)[sources]).float()
+    if isinstance(model, CopyLlama):
+        logits = _add_copies(model, logits, states, batch, sources)
+    each_its_own = len(sources) == len(places) and bool((which.diff() > 0).all())
+    return Predictions(logits, None if each_its_own else which, batch.tokens.flatten()[places], places)
+
+
+def target_logits(
+    model: Any, batch: PackedBatch, *, masked: bool = False, states: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return one row of logits for each weighted prediction; arguments as of `predictions`.
 
     Returns:
         Logits (M, V) float32 of the M weighted predictions in row-major order, their targets (M,) int64 and
         the flat index (M,) of each *predicted* token in the (B, T) batch.
     """
-    if states is None:
-        states = hidden_states(model, batch, masked=masked)  # (B, T, D)
-    places = (batch.weights.flatten() > 0).nonzero()[:, 0]  # (M,)
-    sources, place = torch.unique(batch.sources.flatten()[places], return_inverse=True)  # branches share some
-    logits = model.get_output_embeddings()(states.flatten(0, 1)[sources]).float()
-    if isinstance(model, CopyLlama):
-        logits = _add_copies(model, logits, states, batch, sources)
-    in_order = len(sources) == len(places) and bool((place.diff() > 0).all())  # then there is nothing to copy
-    return logits if in_order else logits[place], batch.tokens.flatten()[places], places
+    logits, which, targets, places = predictions(model, batch, masked=masked, states=states)
+    return logits if which is None else logits[which], targets, places
 
 
 def hidden_states(model: Any, batch: PackedBatch, *, masked: bool = False) -> Tensor:
-    """Return the last hidden states (B, T, D); arguments as in `target_logits`."""
+    """Return the last hidden states (B, T, D); arguments as of `predictions`."""
     decoder = model.get_decoder()
-    options = {"input_ids": batch.tokens, "position_ids": batch.positions, "use_cache": False}
     if masked or not supports_ragged(decoder.config):
         visible = block_causal_mask(batch.segments, batch.branches)  # (B, 1, T, T)
-        states: Tensor = decoder(attention_mask=visible, **options).last_hidden_state
+        states: Tensor = decoder(
+            input_ids=batch.tokens, position_ids=batch.positions, attention_mask=visible, use_cache=False
+        ).last_hidden_state
         return states
+    tokens, positions = (one.flatten()[batch.kept][None] for one in (batch.tokens, batch.positions))
     with ragged_attention(decoder.config):
-        states = decoder(attention_mask=None, ragged=batch.ragged, **options).last_hidden_state
-    return states
+        states = decoder(
+            input_ids=tokens,
+            position_ids=positions,
+            attention_mask=None,
+            use_cache=False,
+            ragged=RaggedPass(batch.ragged),
+        ).last_hidden_state  # (1, F, D)
+    everywhere = states.new_zeros(batch.tokens.numel(), states.shape[2])
+    return everywhere.index_copy(0, batch.kept, states[0]).view(*batch.tokens.shape, -1)
 
 
 def _add_copies(model: CopyLlama, logits: Tensor, states: Tensor, batch: PackedBatch, at: Tensor) -> Tensor:
     """Add the copy head's scores to the logits (M, V) of what follows the tokens at flat places (M,)."""
     prediction = torch.full((batch.tokens.numel(),), -1, dtype=torch.int64, device=at.device)
-    prediction[at] = torch.arange(len(at), device=at.device)  # (B * T,)
-    notes = model.read_rows(batch.tokens, batch.positions == 0, _opened(batch)).flatten()
-    flat, keys = states.flatten(0, 1), model.copy_key(states).float().flatten(0, 1)
+    prediction[at] = torch.arange(len(at), device=at.device)
+    notes = model.read_rows(batch.tokens, batch.positions == 0, _opened(batch))
+    prediction, notes = prediction[batch.kept], notes.flatten()[batch.kept]  # (F,) each
+    flat = states.flatten(0, 1)[batch.kept]  # (F, D)
+    keys = model.copy_key(flat).float()
     found = []
     for bucket in batch.ragged.buckets:
         places, valid = bucket.places, bucket.valid

@@ -4,7 +4,7 @@ Everything that works on one token runs over flat tokens. Attention gathers sequ
 padded buckets, attends among themselves, and puts the results back.
 
 Legend: F flat places (tokens of all sequences, padding between them allowed), S sequences of a bucket, L
-their longest, M the most that one of them looks at.
+their longest, P prompts that they continue, M the longest of these.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from torch import Tensor
 
 _FULLEST = 0.8
 """A bucket takes sequences down to this share of its longest one: little padding, few buckets."""
+_PROMPTS_FULLEST = 0.5
+"""The same for the prompts of branches, where padding costs products of attention alone."""
+
+_Branch = tuple[int, int, int]
+"""Flat place of the first token, tokens, number of the prompt."""
 
 
 class Bucket(NamedTuple):
@@ -29,26 +34,39 @@ class Bucket(NamedTuple):
     valid: Tensor
     """(S, L) bool, False at the repeats."""
     visible: Tensor | None = None
-    """(S, L, M) bool, which token each sees, where that is not simply all before it: branches of a prompt."""
-    keys: Tensor | None = None
-    """(S, M) int64 flat places of what they look at, where not themselves: a prompt and its branch."""
+    """(S, L, L) bool, which token each sees, where that is not simply all before it."""
+    before: Tensor | None = None
+    """(P, M) int64 flat places of prompts that are seen whole; S / P sequences each, next to each other,
+    continue one. None: none."""
+    known: Tensor | None = None
+    """(P, M) bool, False where a prompt is shorter."""
 
     @property
     def looked_at(self) -> Tensor:
-        """(S, M) int64 flat places of what the tokens look at."""
-        return self.places if self.keys is None else self.keys
+        """(S, L or M + L) int64 flat places of what the tokens look at: the prompt first."""
+        if self.before is None:
+            return self.places
+        return torch.cat([self._each(self.before), self.places], dim=1)
 
     def seen(self) -> Tensor:
-        """Return (S or 1, L, M) bool: which token each sees."""
-        if self.visible is not None:
-            return self.visible
+        """Return (S or 1, L, L or M + L) bool: which token each sees."""
         size = self.places.shape[1]
-        return torch.ones(size, size, dtype=torch.bool, device=self.places.device).tril()[None]
+        own = self.visible
+        if own is None:
+            own = torch.ones(size, size, dtype=torch.bool, device=self.places.device).tril()[None]
+        if self.known is None:
+            return own
+        known = self._each(self.known)[:, None].expand(-1, size, -1)
+        return torch.cat([known, own.expand(len(known), -1, -1)], dim=2)
+
+    def _each(self, of_prompts: Tensor) -> Tensor:
+        return of_prompts.repeat_interleave(len(self.places) // len(of_prompts), dim=0)
 
     def to(self, device: torch.device) -> Bucket:
         """Return the same on a device."""
-        visible, keys = (None if one is None else one.to(device) for one in (self.visible, self.keys))
-        return Bucket(self.places.to(device), self.valid.to(device), visible, keys)
+        return self._replace(
+            **{name: one.to(device) for name, one in self._asdict().items() if one is not None}
+        )
 
 
 class Ragged(NamedTuple):
@@ -100,9 +118,7 @@ def plan_buckets(
     return _ordered(buckets, num_places)
 
 
-def plan_branches(
-    prompts: Sequence[tuple[int, int]], branches: Sequence[tuple[int, int, int]], num_places: int
-) -> Ragged:
+def plan_branches(prompts: Sequence[tuple[int, int]], branches: Sequence[_Branch], num_places: int) -> Ragged:
     """Sort prompts into buckets, and the branches that continue them into others.
 
     A branch looks at its prompt and at itself, so that attention costs what it would cost alone; in one
@@ -120,21 +136,34 @@ def plan_branches(
     """
     firsts, sizes = zip(*prompts, strict=True)
     buckets = _buckets(firsts, sizes)
-    for chosen in _alike([length for _, length, _ in branches]):
-        starts, lengths, numbers = zip(*(branches[i] for i in chosen), strict=True)
-        places, valid = _padded(starts, lengths)
-        before, known = _padded([firsts[k] for k in numbers], [sizes[k] for k in numbers])
-        size = places.shape[1]
-        visible = np.concatenate(
-            [
-                np.broadcast_to(known[:, None], (len(chosen), size, known.shape[1])),
-                np.broadcast_to(np.tril(np.ones((size, size), np.bool_)), (len(chosen), size, size)),
-            ],
-            axis=2,
-        )
-        tensors = map(torch.from_numpy, (places, valid, visible, np.concatenate([before, places], axis=1)))
-        buckets.append(Bucket(*tensors))
+    for like in _alike([length for _, length, _ in branches]):
+        for together in _of_prompts([branches[i] for i in like], sizes):
+            starts, lengths, _ = zip(*(one for group in together for one in group), strict=True)
+            numbers = [group[0][2] for group in together]
+            before = _padded([firsts[number] for number in numbers], [sizes[number] for number in numbers])
+            places, valid, told, known = map(torch.from_numpy, (*_padded(starts, lengths), *before))
+            buckets.append(Bucket(places, valid, before=told, known=known))
     return _ordered(buckets, num_places)
+
+
+def _of_prompts(branches: Sequence[_Branch], sizes: Sequence[int]) -> Iterator[list[list[_Branch]]]:
+    """Yield groups of branches of one prompt each, all as large, whose prompts are of like length.
+
+    A prompt's branches make groups of 2, 4, 8, ... so that few different sizes are left over.
+    """
+    of_prompt: dict[int, list[_Branch]] = {}
+    for one in branches:
+        of_prompt.setdefault(one[2], []).append(one)
+    by_size: dict[int, list[list[_Branch]]] = {}
+    for group in of_prompt.values():
+        start = 0
+        while start < len(group):
+            size = 1 << (len(group) - start).bit_length() - 1
+            by_size.setdefault(size, []).append(group[start : start + size])
+            start += size
+    for _, groups in sorted(by_size.items()):
+        for chosen in _alike([sizes[group[0][2]] for group in groups], _PROMPTS_FULLEST):
+            yield [groups[i] for i in chosen]
 
 
 def _buckets(starts: Sequence[int], lengths: Sequence[int]) -> list[Bucket]:
@@ -146,12 +175,12 @@ def _buckets(starts: Sequence[int], lengths: Sequence[int]) -> list[Bucket]:
     return found
 
 
-def _alike(lengths: Sequence[int]) -> Iterator[list[int]]:
+def _alike(lengths: Sequence[int], fullest: float = _FULLEST) -> Iterator[list[int]]:
     """Yield indices of like lengths, the longest first."""
     remaining = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     while remaining:
         longest = lengths[remaining[0]]
-        size = next((n for n, i in enumerate(remaining) if lengths[i] < _FULLEST * longest), len(remaining))
+        size = next((n for n, i in enumerate(remaining) if lengths[i] < fullest * longest), len(remaining))
         chosen, remaining = remaining[:size], remaining[size:]
         yield chosen
 
@@ -190,7 +219,7 @@ def by_bucket(ragged: Ragged, attend: Callable[[Bucket, list[Tensor]], Tensor], 
     Args:
         ragged: where the sequences lie.
         attend: gets a bucket, what lies at its places, (S, L, ...), and of all but the first of `flat` what
-            lies at the places looked at, (S, M, ...); returns (S, L, ...).
+            lies at the places looked at, (S, L or M + L, ...); returns (S, L, ...).
         flat: (F, ...) each: queries, keys, values.
 
     Returns:
