@@ -66,9 +66,32 @@ def test_those_that_stay_fill_the_gaps_in_front() -> None:
         assert all(row == place for place, row in enumerate(rows) if goes_on[place])
 
 
-def test_a_copy_head_is_run_by_rows() -> None:
-    assert not is_flat(tiny(copy_dim=4).model)
-    assert is_flat(tiny_lm(atomic(4)).model)
+@pytest.mark.parametrize("flat", [True, False])
+@pytest.mark.parametrize("identifier", ["atomic", "title"])
+@pytest.mark.parametrize("system", [[], SYSTEM * 2])
+def test_a_copy_head_reads_rows_that_grow_apart(system: list[int], identifier: str, flat: bool) -> None:
+    lm = tiny(identifier=identifier, copy_dim=4, context_length=256, initializer_range=0.3)
+    assert is_flat(lm.model)
+    lists = [([2, 4], [3, 5, 6, 1]), ([3], [1, 2, 0, 4]), ([5, 1, 0, 2], [7, 3, 4, 6])]
+    rows = [[*system, *lm.encode_prompt(history, "Four.", 4)] for history, _ in lists for _ in range(2)]
+    unread = [list(lm.encode_answer(items)) for _, items in lists for _ in range(2)]
+    vocabulary = np.arange(lm.vocab_size)
+    with torch.inference_mode():
+        cache = StreamCache(lm.model, rows[::2], room=80, pad_id=lm.pad_id, copies=2, flat=flat)
+        assert cache.forwards == (2 if system and flat else 1)
+        for step in range(4):
+            for number, row in enumerate(rows):
+                alone = lm.model(torch.tensor([row])).logits[0, -1]
+                found = cache.logits(np.full(len(vocabulary), number), vocabulary)
+                torch.testing.assert_close(found, alone, atol=2e-4, rtol=1e-4)
+            if step == 2:
+                kept = stay_in_front(np.array([True, False, True, False, True, True]))
+                rows, unread = [rows[k] for k in kept], [unread[k] for k in kept]
+                cache.keep(kept)
+            chunks = [row[: 1 + (k + step) % 3] for k, row in enumerate(unread)]
+            unread = [row[len(chunk) :] for row, chunk in zip(unread, chunks, strict=True)]
+            rows = [[*row, *chunk] for row, chunk in zip(rows, chunks, strict=True)]
+            cache.extend(chunks)
 
 
 def test_weights_that_overflowed_are_reported() -> None:

@@ -37,8 +37,8 @@ STAGE = "rl"
 MOSTLY = 0.8
 """Share of groups without difference from which on a run is warned of."""
 _EARLY = 10
-_ROWS, _FREE_ROWS = 128, 256
-"""Lists decoded together, under requests and free: there all others wait for the few longest."""
+_ROWS = 256
+"""Lists decoded together."""
 
 
 Health = Mapping[str, tuple[float, float]]
@@ -183,7 +183,7 @@ class RlBatches:
             "seed": seed,
         }
         lm.model.eval()
-        groups = roll_free(lm, asks[:split], batch_size=_FREE_ROWS, **options) if split else []
+        groups = roll_free(lm, asks[:split], batch_size=_ROWS, **options) if split else []
         if config.all_actions is not None:
             return self._with_choices(asks, groups, split, seed)
         if split < size and config.unique:

@@ -116,11 +116,11 @@ AttentionInterface.register(_NAME, _attend)
 def is_flat(model: Any) -> bool:
     """Say whether a model's rows can be laid in one flat sequence.
 
-    A copy head compares whole rows, a model without layers of its own attention has no place for ours, and
-    some models do more to their logits than a linear head does.
+    A model without layers of its own attention has no place for ours, and some models do more to their logits
+    than a linear head, and a copy head, do.
     """
     config = getattr(model, "config", None)
-    if getattr(config, "_attn_implementation", None) is None or isinstance(model, CopyLlama):
+    if getattr(config, "_attn_implementation", None) is None:
         return False
     extras = ("final_logit_softcapping", "logit_scale", "logits_scaling")
     has_plain_head = isinstance(model.get_output_embeddings(), torch.nn.Linear)
@@ -161,8 +161,10 @@ class StreamCache:
         # One layer more than the model has: a copy head keeps its keys there.
         layers = [_StreamLayer(self._step) for _ in range(model.config.num_hidden_layers + 1)]
         self._cache = Cache(layers=layers)
+        self._by_states = self._flat and not isinstance(model, CopyLlama)
         self._ends: Tensor
-        """(B, width) last hidden states of every row where the model runs flat, else their logits (B, V)."""
+        """(B, width) last hidden states of every row where these are all that logits are made of, else (B, V)
+        the logits."""
         shared = _shared(prompts) if self._flat else 0
         if (len(prompts) - 1) * shared >= _WORTH_SHARING:
             self.lengths = self.lengths[:1]
@@ -176,7 +178,7 @@ class StreamCache:
     def logits(self, rows: IntArray, tokens: IntArray) -> Tensor:
         """Return the logits (I,) float32 of tokens (I,) after the last token of rows (I,)."""
         row, token = self._tensor(rows), self._tensor(tokens.astype(np.int64))
-        if not self._flat:
+        if not self._by_states:
             found: Tensor = self._ends[row, token]
             return found
         head = self.model.get_output_embeddings()
@@ -227,7 +229,12 @@ class StreamCache:
         if self._flat:
             step.slots = self._tensor(rows * width + offsets)
             step.mask = None if begins else self._mask(rows, offsets, columns)
-            self._ends = self._run_flat(tokens, columns, np.cumsum(sizes) - 1)
+            states = self._run_flat(tokens, columns)  # (T, D)
+            ends = self._tensor(np.cumsum(sizes) - 1)
+            if isinstance(self.model, CopyLlama):
+                self._ends = self._with_copies(self.model, tokens, states, ends, begins=begins)
+            else:
+                self._ends = states[ends]
         else:
             offsets = offsets + width - sizes[rows]  # on the right, so that one column ends all rows
             step.slots = self._tensor(rows * width + offsets)
@@ -245,7 +252,7 @@ class StreamCache:
         mask = torch.zeros(hidden.shape, dtype=self.model.dtype, device=self.device)
         return mask.masked_fill_(hidden, torch.finfo(mask.dtype).min)[:, None]
 
-    def _run_flat(self, tokens: IntArray, positions: IntArray, ends: IntArray) -> Tensor:
+    def _run_flat(self, tokens: IntArray, positions: IntArray) -> Tensor:
         with attention_of(self.model.config, _NAME):
             states: Tensor = self.model.get_decoder()(
                 input_ids=self._tensor(tokens[None]),
@@ -255,7 +262,41 @@ class StreamCache:
                 stream=self._step,
             ).last_hidden_state
         self.forwards += 1
-        return states[0, self._tensor(ends)]
+        return states[0]
+
+    def _with_copies(
+        self, model: CopyLlama, tokens: IntArray, states: Tensor, ends: Tensor, *, begins: bool
+    ) -> Tensor:
+        """Return logits (B, V) of what follows each row, its copy head's scores added.
+
+        Args:
+            model: its copy head keeps keys and notes in the last layer.
+            tokens: (T,) the new ones.
+            states: (T, D) of them.
+            ends: (B,) which of them end a row.
+            begins: no row had any token before.
+        """
+        step, layer = self._step, self._cache.layers[-1]
+        new = self._tensor(tokens)
+        if begins:
+            notes = model.read_rows(new[None], step.columns[None] == 0)[0]
+        else:
+            by_rows = (
+                new.new_zeros(step.shape[0] * step.shape[1]).index_copy(0, step.slots, new).view(step.shape)
+            )
+            first = step.columns[torch.cat([ends.new_zeros(1), ends[:-1] + 1])]  # (B,) columns
+            before = layer.values[torch.arange(len(ends), device=self.device), 0, first - 1, 0].long()
+            notes = model.read_after(by_rows, before).flatten()[step.slots]
+        keys, noted = layer.update(
+            model.copy_key(states).float()[None, None], notes.float()[None, None, :, None]
+        )
+        seen = torch.arange(step.seen, device=self.device) < self._tensor(self.lengths)[:, None]
+        last, at = states[ends], notes[ends]
+        wanted = torch.ones(len(ends), 1, dtype=torch.bool, device=self.device)
+        copies = model.copies(
+            last[:, None], at[:, None], keys[:, 0], noted[:, 0, :, 0].long(), seen[:, None], wanted
+        )
+        return checked_logits(copies.add_to(model.lm_head(last)))
 
     def _run_padded(self, tokens: IntArray, positions: IntArray, rows: IntArray, offsets: IntArray) -> Tensor:
         ids = np.full(self._step.shape, self.pad_id, np.int64)

@@ -96,6 +96,18 @@ class CopyLlama(LlamaForCausalLM):  # type: ignore[misc]
         """
 
     @abstractmethod
+    def read_after(self, tokens: Tensor, before: Tensor) -> Tensor:
+        """Return the notes of tokens that follow each other.
+
+        Args:
+            tokens: (B, T) int64.
+            before: (B,) int64, the note of the token before the first.
+
+        Returns:
+            (B, T) int64.
+        """
+
+    @abstractmethod
     def copies(
         self, queries: Tensor, at: Tensor, keys: Tensor, notes: Tensor, visible: Tensor, wanted: Tensor
     ) -> Copies:
@@ -203,6 +215,10 @@ class CopyLlamaForCausalLM(CopyLlama):
         """Return the tokens."""
         return tokens
 
+    def read_after(self, tokens: Tensor, before: Tensor) -> Tensor:
+        """Return the tokens."""
+        return tokens
+
     def copies(
         self, queries: Tensor, at: Tensor, keys: Tensor, notes: Tensor, visible: Tensor, wanted: Tensor
     ) -> Copies:
@@ -269,6 +285,13 @@ class TitleCopyLlamaForCausalLM(CopyLlama):
             for earlier in range(t):
                 before = torch.where(own[:, earlier] == parent[:, t], new[:, earlier], before)
             new[:, t] = self.spelling.read_next(before, tokens[:, t])
+        return new
+
+    def read_after(self, tokens: Tensor, before: Tensor) -> Tensor:
+        """Return where each token stands in the spelling of an item."""
+        new = torch.empty_like(tokens)
+        for t in range(tokens.shape[1]):
+            before = new[:, t] = self.spelling.read_next(before, tokens[:, t])
         return new
 
     def copies(
