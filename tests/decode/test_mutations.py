@@ -75,11 +75,13 @@ def misread_quotas(patch: Patch, wrong: Callable[[Quota, int], Quota]) -> None:
 def miscount(patch: Patch, wrong: Callable[[Cells, State], State]) -> None:
     """Let what is left after the first item be computed wrongly."""
 
-    def state(self: Admissible, chosen: Sequence[int]) -> State | None:
+    def stand(self: Admissible, chosen: tuple[int, ...]) -> Any:
         found = self.cells.state(chosen)
-        return found if found is None or not len(chosen) else wrong(self.cells, found)
+        if found is None:
+            return None
+        return admissible._stand_of(self.cells, wrong(self.cells, found) if chosen else found)
 
-    patch.setattr(Admissible, "_state", state)
+    patch.setattr(Admissible, "_stand", stand)
 
 
 def used_works_stay(patch: Patch) -> None:

@@ -21,7 +21,7 @@ from small_models import (
 from test_constrained import completable
 
 from steerec.control.problem import Problem
-from steerec.decode.walk import retrace_lists, walk_lists
+from steerec.decode.walk import _choose, retrace_lists, walk_lists
 from steerec.errors import ConfigError
 
 
@@ -124,6 +124,28 @@ def test_samples_follow_the_renormalised_distribution() -> None:
         assert abs(count - expected) < 5 * math.sqrt(expected) + 5
     total = sum(math.exp(sum(found.log_probs)) for found in {found.items: found for found in lists}.values())
     assert total == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 0.5])
+def test_choosing_for_all_rows_at_once_is_choosing_for_each(temperature: float) -> None:
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(2, 40, 200)
+    rows = [rng.normal(size=size) * 5 for size in sizes]
+    rows[3][:] = -np.inf  # everything that is allowed is held impossible
+    rows[4][:-1] = -np.inf
+    uniform = rng.random(200)
+    uniform[:2] = 0.0, np.nextafter(1.0, 0.0)
+    taken, log_probs = _choose(np.concatenate(rows), sizes, temperature, uniform if temperature > 0 else None)
+    starts = np.cumsum(sizes) - sizes
+    for row, place, log_prob, at in zip(rows, taken - starts, log_probs, uniform, strict=True):
+        logits = np.zeros_like(row) if np.isneginf(row).all() else row
+        plain = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        assert log_prob == pytest.approx(np.log(plain[place]))
+        if temperature == 0:
+            assert place == logits.argmax()
+        else:
+            ladder = np.cumsum(plain ** (1 / temperature) / (plain ** (1 / temperature)).sum())
+            assert place == min(np.searchsorted(ladder, at, side="right"), len(row) - 1)
 
 
 def test_a_sample_does_not_depend_on_its_batch() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,10 +33,11 @@ class Admissible:
     def __init__(self, problem: Problem) -> None:
         self.cells: Cells = cells_of(problem)
         self._problem = problem
-        self._open = _answers(_structure(self.cells)) if self.cells.num_faces <= _SHARED_FACES else {}
+        shared = self.cells.num_faces <= _SHARED_FACES
+        self._known = _answers(_structure(self.cells)) if shared else _Answers({}, {})
         self._kind = _kinds(self.cells)
         self._twins = twins_of(problem.work)
-        self._states: dict[tuple[int, ...], State | None] = {}
+        self._stands: dict[tuple[int, ...], _Stand | None] = {}
 
     def mask(self, chosen: Sequence[int]) -> BoolArray:
         """Return the items that may come next.
@@ -61,25 +63,38 @@ class Admissible:
 
     def open_faces(self, chosen: Sequence[int]) -> BoolArray:
         """Return the faces (F,) whose unused works may come next; do not write to the answer."""
-        state = self._state(tuple(chosen))
-        if state is None or len(chosen) >= self.cells.count:
+        stand = self._stand(tuple(chosen))
+        if stand is None or len(chosen) >= self.cells.count:
             return np.zeros(self.cells.num_faces, dtype=np.bool_)
-        state = _clip(self.cells, state)
-        key = state.key()
-        if key not in self._open:
-            self._open[key] = self._solve(state, int(self.cells.segment[len(chosen)]))
-        return self._open[key]
+        found = self._known.open
+        if stand.key not in found:
+            found[stand.key] = self._solve(stand.state, int(self.cells.segment[len(chosen)]))
+        return found[stand.key]
 
-    def _state(self, chosen: tuple[int, ...]) -> State | None:
-        """Return the state after `chosen`: mostly one step from a beginning that was asked before."""
-        if chosen not in self._states:
-            if len(self._states) >= _REMEMBERED:
-                self._states = {}
-            before = self._states.get(chosen[:-1])
-            self._states[chosen] = (
-                self.cells.state(chosen) if before is None else self.cells.after(before, chosen)
-            )
-        return self._states[chosen]
+    def _stand(self, chosen: tuple[int, ...]) -> _Stand | None:
+        """Return the stand after `chosen`: mostly one step from a beginning that was asked before."""
+        if chosen not in self._stands:
+            if len(self._stands) >= _REMEMBERED:
+                self._stands = {}
+            before = self._stands.get(chosen[:-1])
+            if before is None:
+                state = self.cells.state(chosen)
+                self._stands[chosen] = None if state is None else _stand_of(self.cells, state)
+            else:
+                self._stands[chosen] = self._after(before, chosen)
+        return self._stands[chosen]
+
+    def _after(self, before: _Stand, chosen: tuple[int, ...]) -> _Stand | None:
+        """Return the stand after `chosen`, given that of all but its last item; every step is taken once."""
+        cells, item = self.cells, chosen[-1]
+        earlier, face = list(chosen[:-1]), int(cells.item_face[item])
+        if len(chosen) > cells.count or face < 0 or (cells.work[earlier] == cells.work[item]).any():
+            return None
+        step = before.key, face, int(cells.segment[len(earlier)])
+        steps = self._known.steps
+        if step not in steps:
+            steps[step] = _stand_of(cells, cells.take(before.state, *step[1:]))
+        return steps[step]
 
     def _solve(self, state: State, segment: int) -> BoolArray:
         """Decide every face of a state: by the witness, by a swap, by a solution of its own."""
@@ -118,11 +133,26 @@ class Admissible:
         return complete(cells, relaxed, caps=False) is None
 
 
+class _Stand(NamedTuple):
+    """A state as far as the open positions can feel it."""
+
+    state: State
+    key: bytes
+
+
+class _Answers(NamedTuple):
+    """What is known of one structure: requests that differ in their items only share it."""
+
+    open: dict[bytes, BoolArray]
+    """Open faces of each state."""
+    steps: dict[tuple[bytes, int, int], _Stand]
+    """What a state becomes with one more item of a face in a segment."""
+
+
 @lru_cache(maxsize=64)
-def _answers(structure: bytes) -> dict[bytes, BoolArray]:
-    """The answers known for one structure, by state: requests that differ in their items only share them."""
+def _answers(structure: bytes) -> _Answers:
     del structure  # the key of the cache
-    return {}
+    return _Answers({}, {})
 
 
 def _structure(cells: Cells) -> bytes:
@@ -139,14 +169,18 @@ def _kinds(cells: Cells) -> IntArray:
     return np.where(shared, kinds.size + np.arange(kinds.size), kinds)
 
 
-def _clip(cells: Cells, state: State) -> State:
-    """Cut bounds and supplies to what the open positions can feel, so that like states share an answer."""
-    return State(
+def _stand_of(cells: Cells, state: State) -> _Stand:
+    """Cut bounds and supplies to what the open positions can feel, so that like states share an answer.
+
+    A step from there leads where a step from the state itself would.
+    """
+    felt = State(
         lower=np.maximum(state.lower, 0),
         upper=np.minimum(state.upper, cells.spans(state.length)),
         length=state.length,
         supply=np.minimum(state.supply, state.length.sum()),
     )
+    return _Stand(felt, felt.key())
 
 
 def _swaps(cells: Cells, state: State, witness: IntArray, segment: int) -> BoolArray:

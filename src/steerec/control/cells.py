@@ -140,14 +140,6 @@ class Cells:
             supply=self.start.supply - np.bincount(self.face_cell[faces], minlength=self.start.supply.size),
         )
 
-    def after(self, state: State, chosen: Sequence[int]) -> State | None:
-        """Return what `state` returns of `chosen`, given the state of all but its last item."""
-        *before, item = chosen
-        face = int(self.item_face[item])
-        if len(chosen) > self.count or face < 0 or (self.work[before] == self.work[item]).any():
-            return None
-        return self.take(state, face, int(self.segment[len(before)]))
-
     def take(self, state: State, face: int, segment: int) -> State:
         """Return `state` with one more item of `face` in `segment`."""
         used = self.member[:, face] & (self.first <= segment) & (segment <= self.last)

@@ -141,12 +141,10 @@ class _Row:
         self.log_probs: list[float] = []
         self.decisions: list[Decision] = []
 
-    def decide(self, tokens: IntArray, values: FloatArray, taken: int) -> None:
-        """Note a decision before it is taken."""
-        top = values.max()
-        gained = float(values[taken] - top - np.log(np.exp(values - top).sum()))
+    def decide(self, tokens: IntArray, log_prob: float) -> None:
+        """Note a decision before it is taken: what it was among, and the probability of what is taken."""
         self._reach(len(self.path.items) + 1)
-        self.log_probs[-1] += gained
+        self.log_probs[-1] += log_prob
         self.decisions.append(Decision(place=len(self.path.tokens), allowed=tokens))
 
     def _reach(self, position: int) -> None:
@@ -212,22 +210,41 @@ class _Walk:
         tokens = self._paths.trie.first_token[nodes]
         owner = np.repeat(np.arange(len(rows)), sizes)
         values = self._cache.logits(owner, tokens).double().cpu().numpy()
-        ends = np.cumsum(sizes).tolist()
-        chosen = []
-        for row, size, end, rng in zip(rows, sizes.tolist(), ends, draws, strict=True):
-            part = _possible(values[end - size : end])
-            taken = int(part.argmax()) if temperature == 0 else _draw(part / temperature, rng)
-            row.decide(tokens[end - size : end], part, taken)
-            chosen.append(int(nodes[end - size + taken]))
-        self._paths.take([row.path for row in rows], chosen)
+        uniform = None if temperature == 0 else np.array([rng.random() for rng in draws])
+        taken, log_probs = _choose(values, sizes, temperature, uniform)
+        offered = np.split(tokens, np.cumsum(sizes)[:-1])
+        for row, among, log_prob in zip(rows, offered, log_probs.tolist(), strict=True):
+            row.decide(among, log_prob)
+        self._paths.take([row.path for row in rows], nodes[taken].tolist())
 
 
-def _possible(logits: FloatArray) -> FloatArray:
-    """Return the logits, or equal ones where the model holds everything that is allowed to be impossible."""
-    return np.zeros_like(logits) if np.isneginf(logits).all() else logits
+def _choose(
+    values: FloatArray, sizes: IntArray, temperature: float, uniform: FloatArray | None
+) -> tuple[IntArray, FloatArray]:
+    """Choose one option of every row.
 
+    Args:
+        values: (I,) logits of all options, row by row.
+        sizes: (R,) options of each row.
+        temperature: logits are divided by it for drawing.
+        uniform: (R,) numbers at which the rows' distribution functions are inverted; None: the likeliest.
 
-def _draw(logits: FloatArray, rng: np.random.Generator) -> int:
-    """Invert the distribution function of softmax(logits) at one uniform number."""
-    ladder = np.cumsum(np.exp(logits - logits.max()))
-    return int(min(np.searchsorted(ladder, rng.random() * ladder[-1], side="right"), len(logits) - 1))
+    Returns:
+        The place of the options taken (R,), and their log-probabilities at temperature 1.
+    """
+    owner, ends = np.repeat(np.arange(len(sizes)), sizes), np.cumsum(sizes)
+    starts = ends - sizes
+    top = np.maximum.reduceat(values, starts)
+    # Where the model holds everything that is allowed to be impossible, all of it is as likely.
+    values = np.where(np.isneginf(top)[owner], 0.0, values)
+    values -= np.where(np.isneginf(top), 0.0, top)[owner]
+    weights = np.exp(values)
+    if uniform is None:
+        best = np.flatnonzero(values == 0.0)
+        taken = best[np.searchsorted(owner[best], np.arange(len(sizes)))]
+    else:
+        ladder = np.cumsum(weights if temperature == 1.0 else np.exp(values / temperature))
+        below = np.where(starts > 0, ladder[starts - 1], 0.0)
+        place = below + uniform * (ladder[ends - 1] - below)
+        taken = np.clip(np.searchsorted(ladder, place, side="right"), starts, ends - 1)
+    return taken, values[taken] - np.log(np.add.reduceat(weights, starts))

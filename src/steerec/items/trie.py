@@ -155,6 +155,11 @@ class IntervalTrie:
         bounds = self._arrays.item_bounds
         return self._arrays.item_leaves[bounds[item] : bounds[item + 1]]
 
+    @cached_property
+    def _spelled_once(self) -> bool:
+        """Whether every item has one leaf."""
+        return self.num_leaves == self.num_items and bool((np.diff(self._arrays.item_bounds) == 1).all())
+
     def leaves_of(self, items: Indices) -> IntArray:
         """Return the leaves that spell any of `items` (I,), ascending.
 
@@ -162,6 +167,8 @@ class IntervalTrie:
             items: distinct items >= 0; those from `num_items` on are spelled elsewhere and have none here.
         """
         own = items[items < self.num_items]
+        if self._spelled_once:
+            return np.sort(self._arrays.item_leaves[self._arrays.item_bounds[own]]).astype(np.int64)
         first = self._arrays.item_bounds[own].astype(np.int64)
         sizes = self._arrays.item_bounds[own + 1] - first
         place = np.repeat(first - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
