@@ -39,7 +39,7 @@ def by_mask(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
 
 
 def ragged() -> Ragged:
-    return plan_branches(PROMPTS, BRANCHES, PLACES)
+    return plan_branches(PROMPTS, BRANCHES)
 
 
 @pytest.mark.parametrize("together", [1, 2**19])

@@ -102,18 +102,12 @@ class RaggedCache:
         """C, columns of the settled prefix."""
         return int(self.valid.shape[1])
 
-    def extend(self, tokens: IntArray, goes_on: BoolArray | None = None) -> None:
-        """Append (B, T) tokens; `logits` then predicts what follows them.
-
-        Args:
-            tokens: what each row gets.
-            goes_on: (B,) False for rows that are finished, whose tokens are not kept; None: all go on.
-        """
+    def extend(self, tokens: IntArray) -> None:
+        """Append (B, T) tokens to all rows; `logits` then predicts what follows them."""
         rows, width = tokens.shape
         assert self._cache.get_seq_length() == self.base, "settle the branches first"
-        kept = np.ones(rows, np.bool_) if goes_on is None else goes_on
-        positions = self.valid.sum(axis=1)[:, None] + np.arange(width) * kept[:, None]
-        self.valid = np.concatenate([self.valid, np.repeat(kept[:, None], width, axis=1)], axis=1)
+        positions = self.valid.sum(axis=1)[:, None] + np.arange(width)
+        self.valid = np.concatenate([self.valid, np.ones((rows, width), np.bool_)], axis=1)
         self.logits = self._forward(tokens, positions, self.valid, last_only=True)[:, -1]
 
     def branch(self, tokens: IntArray, visible: BoolArray, depth: IntArray) -> torch.Tensor:

@@ -13,17 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from steerec.decode.cache import RaggedCache
 from steerec.decode.outcome import FreeAnswer
 from steerec.decode.room import check_room, rows_together
+from steerec.decode.stream import StreamCache, stay_in_front
 from steerec.errors import ConfigError
 from steerec.seeding import numpy_rng
 
 if TYPE_CHECKING:
     from steerec.llm.language_model import LanguageModel
 
-_MOSTLY = 0.8
-"""Finished rows leave the batch when fewer go on: leaving copies the others."""
 _SPARE_LINES = 2
 """Lines beyond the requested count that are let through, so that lists that do not stop are seen as such."""
 
@@ -96,9 +94,13 @@ def sample_free(
                     for i in chosen
                     for sample in range(samples)
                 ]
-            cache = RaggedCache(lm.model, [prompts[i] for i in chosen], pad_id=lm.pad_id)
-            if samples > 1:
-                cache.repeat(samples)
+            cache = StreamCache(
+                lm.model,
+                [prompts[i] for i in chosen],
+                room=max(bounds),
+                pad_id=lm.pad_id,
+                copies=samples,
+            )
             written = _write(lm, cache, bounds, draws, temperature)
             for k, i in enumerate(chosen):
                 part = written[k * samples : (k + 1) * samples]
@@ -115,7 +117,7 @@ def _limit(lm: LanguageModel, prompt: Sequence[int], count: int) -> int:
 
 def _write(
     lm: LanguageModel,
-    cache: RaggedCache,
+    cache: StreamCache,
     limits: Sequence[int],
     draws: Sequence[NDArray[np.float64]] | None,
     temperature: float,
@@ -124,26 +126,25 @@ def _write(
     tokens: list[list[int]] = [[] for _ in limits]
     total = np.zeros(len(limits))
     rows = np.arange(len(limits))  # those in the cache
-    goes_on = np.ones(len(limits), np.bool_)  # which of these are not finished
     for step in count():
+        logits = cache.all_logits()
         if draws is None:
-            picked = cache.logits.argmax(dim=-1)
+            picked = logits.argmax(dim=-1)
         else:
-            asked = zip(rows.tolist(), goes_on, strict=True)
-            uniform = np.array([draws[row][step] if going else 0.0 for row, going in asked])
-            picked = _sample(cache.logits / temperature, uniform)
-        gained = cache.logits.gather(1, picked[:, None])[:, 0] - torch.logsumexp(cache.logits, dim=-1)
-        total[rows[goes_on]] += gained.double().cpu().numpy()[goes_on]
+            picked = _sample(logits / temperature, np.array([draws[row][step] for row in rows.tolist()]))
+        gained = logits.gather(1, picked[:, None])[:, 0] - torch.logsumexp(logits, dim=-1)
+        total[rows] += gained.double().cpu().numpy()
         taken = picked.cpu().numpy()
-        for row, token in zip(rows[goes_on].tolist(), taken[goes_on].tolist(), strict=True):
+        for row, token in zip(rows.tolist(), taken.tolist(), strict=True):
             tokens[row].append(token)
-        goes_on = goes_on & (taken != lm.end_id) & (np.array(limits)[rows] > step + 1)
+        goes_on = (taken != lm.end_id) & (np.array(limits)[rows] > step + 1)
         if not goes_on.any():
             break
-        if goes_on.mean() < _MOSTLY:
-            cache.keep_rows(np.flatnonzero(goes_on))
-            rows, taken, goes_on = rows[goes_on], taken[goes_on], goes_on[goes_on]
-        cache.extend(taken[:, None], goes_on)
+        if not goes_on.all():
+            kept = stay_in_front(goes_on)
+            cache.keep(kept)
+            rows, taken = rows[kept], taken[kept]
+        cache.extend(taken[:, None].tolist())
     return list(zip(tokens, total.tolist(), strict=True))
 
 

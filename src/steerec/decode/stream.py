@@ -188,10 +188,22 @@ class StreamCache:
             table = table + head.bias[wanted]
         return checked_logits(table.float())[row, place]
 
+    def all_logits(self) -> Tensor:
+        """Return the logits (B, V) float32 of what follows every row."""
+        if not self._by_states:
+            return self._ends
+        return checked_logits(self.model.get_output_embeddings()(self._ends).float())
+
     def _repeat(self, copies: int) -> None:
+        seen = int(self.lengths.max())
+
+        def repeated(states: Tensor) -> Tensor:
+            room = states.new_zeros(len(states), copies, *states.shape[1:])
+            room[..., :seen, :] = states[:, None, :, :seen]
+            return room.flatten(0, 1)
+
         for layer in self._layers():
-            layer.keys = layer.keys.repeat_interleave(copies, dim=0)
-            layer.values = layer.values.repeat_interleave(copies, dim=0)
+            layer.keys, layer.values = repeated(layer.keys), repeated(layer.values)
         self._ends = self._ends.repeat_interleave(copies, dim=0)
         self.lengths = np.repeat(self.lengths, copies)
 
@@ -206,9 +218,10 @@ class StreamCache:
         """
         for place, row in enumerate(rows.tolist()):
             if place != row:
+                seen = int(self.lengths[row])
                 for layer in self._layers():
-                    layer.keys[place] = layer.keys[row]
-                    layer.values[place] = layer.values[row]
+                    layer.keys[place, :, :seen] = layer.keys[row, :, :seen]
+                    layer.values[place, :, :seen] = layer.values[row, :, :seen]
         self.lengths = self.lengths[rows]
         self._ends = self._ends[self._tensor(rows)]
 

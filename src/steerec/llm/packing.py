@@ -172,7 +172,7 @@ def _lay_out(examples: Sequence[Example], rows: Sequence[Sequence[int]]) -> Pack
         for length in others:
             continued.append((begin, length, number))
             begin += length
-    ragged = plan_branches(prompts, continued, len(kept))
+    ragged = plan_branches(prompts, continued)
     return PackedBatch(tokens, weights, positions, sources, branches, segments, tuple(places), kept, ragged)
 
 

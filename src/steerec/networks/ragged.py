@@ -3,8 +3,8 @@
 Everything that works on one token runs over flat tokens. Attention gathers sequences of like length into
 padded buckets, attends among themselves, and puts the results back.
 
-Legend: F flat places (tokens of all sequences, padding between them allowed), S sequences of a bucket, L
-their longest, P prompts that they continue, M the longest of these.
+Legend: F flat places (tokens of all sequences), S sequences of a bucket, L their longest, P prompts that they
+continue, M the longest of these.
 """
 
 from __future__ import annotations
@@ -74,8 +74,7 @@ class Ragged(NamedTuple):
 
     buckets: tuple[Bucket, ...]
     order: Tensor
-    """(F,) int64: flat place f is row `order[f]` of all buckets' valid tokens put one after the other; places
-    in the padding take the first."""
+    """(F,) int64: flat place f is row `order[f]` of all buckets' valid tokens put one after the other."""
 
     def to(self, device: torch.device) -> Ragged:
         """Return the same on a device."""
@@ -92,45 +91,41 @@ def branches_see(asking: Tensor, asked: Tensor) -> Tensor:
     return (asked == 0) | (asked == asking)
 
 
-def plan_buckets(
-    starts: Sequence[int], lengths: Sequence[int], num_places: int, branches: Tensor | None = None
-) -> Ragged:
-    """Sort sequences into buckets.
+def plan_flat(lengths: Sequence[int], branches: Tensor | None = None) -> Ragged:
+    """Sort sequences that lie one behind the other into buckets.
 
     Args:
-        starts: flat place of each sequence's first token.
-        lengths: its tokens.
-        num_places: F.
+        lengths: tokens of each sequence, at least one.
         branches: (F,) int64 branch of each token within its sequence, see `branches_see`; None: no branches.
 
     Example:
-        >>> plan = plan_buckets([0, 3], [3, 1], 4)
+        >>> plan = plan_flat([3, 1])
         >>> [bucket.places.tolist() for bucket in plan.buckets]
         [[[0, 1, 2]], [[3]]]
     """
-    buckets = _buckets(starts, lengths)
+    ends = np.cumsum(lengths)
+    buckets = _buckets((ends - np.asarray(lengths)).tolist(), list(lengths))
     if branches is not None:
         numbers = [branches[bucket.places] for bucket in buckets]  # (S, L) each
         buckets = [
             bucket._replace(visible=bucket.seen() & branches_see(mine[:, :, None], mine[:, None]))
             for bucket, mine in zip(buckets, numbers, strict=True)
         ]
-    return _ordered(buckets, num_places)
+    return _ordered(buckets)
 
 
-def plan_branches(prompts: Sequence[tuple[int, int]], branches: Sequence[_Branch], num_places: int) -> Ragged:
+def plan_branches(prompts: Sequence[tuple[int, int]], branches: Sequence[_Branch]) -> Ragged:
     """Sort prompts into buckets, and the branches that continue them into others.
 
     A branch looks at its prompt and at itself, so that attention costs what it would cost alone; in one
-    sequence with its prompt and the others (`plan_buckets`) it would cost the square of all of them together.
+    sequence with its prompt and the others (`plan_flat`) it would cost the square of all of them together.
 
     Args:
         prompts: flat place of each one's first token, and its tokens.
         branches: flat place of each one's first token, its tokens, and the number of its prompt.
-        num_places: F.
 
     Example:
-        >>> plan = plan_branches([(0, 2)], [(2, 1, 0), (3, 1, 0)], 4)
+        >>> plan = plan_branches([(0, 2)], [(2, 1, 0), (3, 1, 0)])
         >>> [(bucket.places.tolist(), bucket.looked_at.tolist()) for bucket in plan.buckets]
         [([[0, 1]], [[0, 1]]), ([[2], [3]], [[0, 1, 2], [0, 1, 3]])]
     """
@@ -143,7 +138,7 @@ def plan_branches(prompts: Sequence[tuple[int, int]], branches: Sequence[_Branch
             before = _padded([firsts[number] for number in numbers], [sizes[number] for number in numbers])
             places, valid, told, known = map(torch.from_numpy, (*_padded(starts, lengths), *before))
             buckets.append(Bucket(places, valid, before=told, known=known))
-    return _ordered(buckets, num_places)
+    return _ordered(buckets)
 
 
 def _of_prompts(branches: Sequence[_Branch], sizes: Sequence[int]) -> Iterator[list[list[_Branch]]]:
@@ -192,25 +187,14 @@ def _padded(starts: Sequence[int], lengths: Sequence[int]) -> tuple[NDArray[np.i
     return np.array(starts)[:, None] + np.where(valid, steps, 0), valid
 
 
-def _ordered(buckets: Sequence[Bucket], num_places: int) -> Ragged:
-    order, filled = torch.zeros(num_places, dtype=torch.int64), 0
+def _ordered(buckets: Sequence[Bucket]) -> Ragged:
+    size = sum(int(bucket.valid.sum()) for bucket in buckets)
+    order, filled = torch.zeros(size, dtype=torch.int64), 0
     for bucket in buckets:
         places = bucket.places[bucket.valid]
         order[places] = torch.arange(filled, filled + len(places))
         filled += len(places)
     return Ragged(tuple(buckets), order)
-
-
-def plan_flat(lengths: Sequence[int], branches: Tensor | None = None) -> Ragged:
-    """Sort sequences that lie one behind the other, without padding, into buckets.
-
-    Args:
-        lengths: tokens of each sequence, at least one.
-        branches: see `plan_buckets`.
-    """
-    ends = np.cumsum(lengths)
-    starts = (ends - np.asarray(lengths)).tolist()
-    return plan_buckets(starts, list(lengths), int(ends[-1]), branches)
 
 
 def by_bucket(ragged: Ragged, attend: Callable[[Bucket, list[Tensor]], Tensor], flat: list[Tensor]) -> Tensor:
