@@ -94,13 +94,8 @@ def sample_free(
                     for i in chosen
                     for sample in range(samples)
                 ]
-            cache = StreamCache(
-                lm.model,
-                [prompts[i] for i in chosen],
-                room=max(bounds),
-                pad_id=lm.pad_id,
-                copies=samples,
-            )
+            asked = [prompts[i] for i in chosen]
+            cache = StreamCache(lm.model, asked, room=max(bounds), pad_id=lm.pad_id, copies=samples)
             written = _write(lm, cache, bounds, draws, temperature)
             for k, i in enumerate(chosen):
                 part = written[k * samples : (k + 1) * samples]
